@@ -1,0 +1,104 @@
+"""Dataclass -> command line: YAML files, dotted overrides, one message for every mistake."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import docstring_parser
+import yaml
+from jsonargparse import ActionYesNo, ArgumentParser, set_parsing_settings
+
+from dialogpt.records import RecordError
+
+Config = TypeVar("Config")
+
+USAGE_ERROR = 2
+"""Exit code of a wrong option or config file, as argparse has it."""
+INPUT_ERROR = 1
+"""Exit code of input that cannot be worked on."""
+
+
+class UserError(Exception):
+    """Something that the user can mend: printed as one message, without a traceback."""
+
+
+def parse_config(
+    config_class: type[Config], argv: Sequence[str] | None = None, *, prog: str
+) -> tuple[Config, str]:
+    """An instance of config_class, and the resolved YAML to save beside the output.
+
+    Options act in order: `--config FILE` first, then `--section.field value` to change it. An
+    unknown key, in the file or on the command line, ends the program with exit code 2.
+
+    Args:
+        config_class: a dataclass; the docstring under each field is its help.
+        argv: the words of the command line; None takes the program's own.
+        prog: the command as the user types it.
+    """
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = ArgumentParser(
+        prog=prog, description=config_class.__doc__, allow_abbrev=False, exit_on_error=True
+    )
+    parser.add_argument("--config", action="config", help="YAML file; later options override it")
+    flags = _bool_fields(config_class)
+    parser.add_class_arguments(config_class, None, skip=set(flags))
+    for name, (default, help_text) in flags.items():  # so that `--mmi` needs no value
+        parser.add_argument(
+            f"--{name}", action=ActionYesNo(no_prefix="no_"), default=default, help=help_text
+        )
+    options = parser.parse_args(list(sys.argv[1:] if argv is None else argv))
+    try:
+        values = vars(parser.instantiate(options))
+        names = {field.name for field in fields(config_class)}  # type: ignore[arg-type]
+        config = config_class(**{name: value for name, value in values.items() if name in names})
+    except ValueError as error:
+        parser.error(str(error))
+    resolved = yaml.safe_load(parser.dump(options, skip_validation=True))
+    resolved.pop("config", None)
+    return config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+
+
+def _bool_fields(config_class: type) -> dict[str, tuple[bool, str]]:
+    """Name -> (default, help) of the top-level bool fields of a dataclass."""
+    hints = get_type_hints(config_class)
+    documented = {
+        parameter.arg_name: parameter.description or ""
+        for parameter in docstring_parser.parse_from_object(config_class).params
+    }
+    return {
+        field.name: (bool(field.default), documented.get(field.name, ""))
+        for field in fields(config_class)  # type: ignore[arg-type]
+        if hints[field.name] is bool
+    }
+
+
+def run_command(command: Callable[[], None]) -> None:
+    """Run a command; turn what the user can mend into a message on stderr and exit code 1."""
+    try:
+        command()
+    except (UserError, RecordError, FileNotFoundError, FileExistsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(INPUT_ERROR) from error
+    except KeyboardInterrupt:
+        print("\ninterrupted; give the same command again to go on", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def require_folder(path: Path, what: str, remedy: str) -> None:
+    """Raise UserError unless path is a folder."""
+    if not path.is_dir():
+        found = "a file" if path.exists() else "nothing"
+        raise UserError(f"{path}: expected {what}, found {found}; {remedy}")
+
+
+def as_plain(value: Any) -> Any:
+    """A nested dataclass as plain dicts and lists, for JSON and YAML."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [as_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: as_plain(item) for key, item in value.items()}
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,280 @@
+"""Frozen dataclasses: one a command, and the sections it nests.
+
+The docstring under a field is its help on the command line; `configs/` says for each value whether
+it comes from the paper, the reference code or this project. A wrong value is a ValueError here,
+before anything heavy is loaded.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Direction = Literal["forward", "backward"]
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which dialogues a model learns from, and how they are cut."""
+
+    shards: str
+    """Folder that `python -m data_prep shards` wrote."""
+    max_seq_len: int = 256
+    """Longest row in tokens; oldest turns are dropped whole until a dialogue fits."""
+    num_workers: int = 2
+    """Processes that read and collate beside the training process; 0 reads in it."""
+    window_chunks: int = 64
+    """Chunks whose dialogues are mixed and sorted by length together; more mixes better."""
+
+    def __post_init__(self) -> None:
+        _require(self.max_seq_len >= 4, "data.max_seq_len must be >= 4")
+        _require(self.num_workers >= 0, "data.num_workers must be >= 0")
+        _require(self.window_chunks >= 1, "data.window_chunks must be >= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """How much goes through a device at once and into one optimizer step."""
+
+    micro_batch_tokens: int = 16384
+    """Most tokens, padding included, that one device computes at once."""
+    max_micro_batch_size: int = 0
+    """Most rows that one device computes at once; 0 leaves that to micro_batch_tokens."""
+    accumulation_steps: int = 1
+    """Micro-batches a device adds up for one optimizer step."""
+
+    def __post_init__(self) -> None:
+        _require(self.micro_batch_tokens >= 1, "batch.micro_batch_tokens must be >= 1")
+        _require(self.max_micro_batch_size >= 0, "batch.max_micro_batch_size must be >= 0")
+        _require(self.accumulation_steps >= 1, "batch.accumulation_steps must be >= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A GPT-2, new or from a checkpoint."""
+
+    init: str = "scratch"
+    """"scratch", a folder in Hugging Face format, or a name on the hub; with the last two the
+    sizes below are the checkpoint's and are ignored."""
+    num_layers: int = 12
+    """Transformer blocks."""
+    hidden_size: int = 768
+    """Width of the residual stream."""
+    num_heads: int = 12
+    """Attention heads a block."""
+    max_positions: int = 1024
+    """Rows of the position table."""
+    dropout: float = 0.1
+    """Probability of dropping an activation (embedding, attention, residual)."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.hidden_size % self.num_heads == 0,
+            f"model.hidden_size {self.hidden_size} must be a multiple of model.num_heads "
+            f"{self.num_heads}",
+        )
+        _require(0.0 <= self.dropout < 1.0, "model.dropout must lie in [0, 1)")
+        _require(min(self.num_layers, self.max_positions) >= 1, "model sizes must be >= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """How the learning rate moves over optimizer steps."""
+
+    name: Literal["noam", "linear", "cosine", "constant"] = "noam"
+    """Shape after the linear warm-up: noam falls with 1/sqrt(step), linear and cosine to 0 at the
+    last step, constant stays."""
+    learning_rate: float
+    """Highest rate reached, at the end of warm-up."""
+    warmup_steps: int = 16000
+    """Optimizer steps (not micro-batches) from 0 to learning_rate."""
+
+    def __post_init__(self) -> None:
+        _require(self.learning_rate > 0, "schedule.learning_rate must be > 0")
+        _require(self.warmup_steps >= 0, "schedule.warmup_steps must be >= 0")
+        _require(
+            self.name != "noam" or self.warmup_steps >= 1,
+            "schedule.warmup_steps must be >= 1 with schedule.name noam",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW."""
+
+    weight_decay: float = 0.01
+    """Decay of matrices; biases, layer norms and one-dimensional parameters have none."""
+    beta1: float = 0.9
+    """Decay of the running mean of gradients."""
+    beta2: float = 0.999
+    """Decay of the running mean of squared gradients."""
+    epsilon: float = 1e-8
+    """Added to the denominator."""
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm; 0 switches clipping off."""
+
+    def __post_init__(self) -> None:
+        _require(self.max_grad_norm >= 0, "optimizer.max_grad_norm must be >= 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """When the model is measured on the validation split, and when training stops for it."""
+
+    every_steps: int = 1000
+    """Optimizer steps between validations; one more is made at the end of training."""
+    max_dialogues: int = 0
+    """Measure on the first so many dialogues; 0 takes all."""
+    patience: int = 0
+    """Stop after so many validations in a row without progress; 0 never stops."""
+    min_delta: float = 0.0
+    """Progress is a validation loss lower than the best by more than this, in nats a token."""
+
+    def __post_init__(self) -> None:
+        _require(self.every_steps >= 1, "validation.every_steps must be >= 1")
+        _require(self.max_dialogues >= 0, "validation.max_dialogues must be >= 0")
+        _require(self.patience >= 0, "validation.patience must be >= 0")
+        _require(self.min_delta >= 0, "validation.min_delta must be >= 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """What is kept on disk."""
+
+    every_steps: int = 1000
+    """Optimizer steps between checkpoints; one more is made at the end of training."""
+    keep_last: int = 2
+    """Checkpoints kept besides the best model."""
+
+    def __post_init__(self) -> None:
+        _require(self.every_steps >= 1, "checkpoint.every_steps must be >= 1")
+        _require(self.keep_last >= 1, "checkpoint.keep_last must be >= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Train a dialogue model on shards; the same command goes on where a stopped run was."""
+
+    output: str
+    """Folder of the run: best/ and last/ models, checkpoints/, metrics.jsonl, config.yaml."""
+    data: DataConfig
+    """Which dialogues."""
+    schedule: ScheduleConfig
+    """Learning rate."""
+    direction: Direction = "forward"
+    """forward learns P(response | context); backward learns P(source | response) for MMI."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Which model."""
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    """How much at once."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """AdamW."""
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    """Validation and early stopping."""
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    """Checkpoints."""
+    max_epochs: int = 5
+    """Most passes over the training split."""
+    max_steps: int = 0
+    """Most optimizer steps; 0 leaves that to max_epochs."""
+    precision: Precision = "auto"
+    """auto takes bf16 where the hardware has it, fp16 with loss scaling on older GPUs, and fp32
+    on a CPU."""
+    seed: int = 0
+    """Seed of initialisation, dropout and the order of the data."""
+    log_every_steps: int = 10
+    """Optimizer steps between lines of metrics.jsonl."""
+    tensorboard: bool = True
+    """Write TensorBoard event files where the package is installed."""
+
+    def __post_init__(self) -> None:
+        _require(self.max_epochs >= 1, "max_epochs must be >= 1")
+        _require(self.max_steps >= 0, "max_steps must be >= 0")
+        _require(self.log_every_steps >= 1, "log_every_steps must be >= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationConfig:
+    """How hypotheses are drawn from the forward model."""
+
+    method: Literal["sample", "greedy"] = "sample"
+    """sample draws tokens at random; greedy always takes the likeliest."""
+    num_samples: int = 16
+    """Hypotheses for each context; greedy makes one."""
+    top_k: int = 10
+    """Draw among the so many likeliest tokens; 0 draws among all."""
+    top_p: float = 1.0
+    """Draw among the likeliest tokens that together have this probability."""
+    temperature: float = 1.0
+    """Logits are divided by this before anything else."""
+    max_new_tokens: int = 64
+    """Most tokens of a reply."""
+    min_new_tokens: int = 1
+    """Fewest tokens of a reply; at least 1, so that no reply is empty."""
+    seed: int = 0
+    """Seed of the draws; a context's draws do not depend on the other contexts."""
+
+    def __post_init__(self) -> None:
+        _require(self.num_samples >= 1, "generation.num_samples must be >= 1")
+        _require(self.top_k >= 0, "generation.top_k must be >= 0")
+        _require(0.0 < self.top_p <= 1.0, "generation.top_p must lie in (0, 1]")
+        _require(self.temperature > 0.0, "generation.temperature must be > 0")
+        _require(
+            1 <= self.min_new_tokens <= self.max_new_tokens,
+            "generation needs 1 <= min_new_tokens <= max_new_tokens",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MmiConfig:
+    """How the backward model reranks: maximum mutual information, Li et al. 2016."""
+
+    source: Literal["all", "last"] = "all"
+    """What the backward model must find probable: all turns of the context, latest first, as it was
+    trained on, or only the last one."""
+    reduction: Literal["sum", "mean"] = "sum"
+    """Sum or mean over the source's tokens; both rank alike for one context."""
+    weight: float = 1.0
+    """w in (1 - w) log P(reply | context) + w log P(source | reply); the paper ranks with w = 1."""
+
+    def __post_init__(self) -> None:
+        _require(0.0 <= self.weight <= 1.0, "mmi_options.weight must lie in [0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeConfig:
+    """Contexts -> ranked replies with every score."""
+
+    model: str
+    """Forward model: a folder of a training run (its best model is taken), a folder in Hugging Face
+    format, or a name on the hub."""
+    backward_model: str = ""
+    """Backward model, named likewise; needed with --mmi."""
+    mmi: bool = False
+    """Rerank by the backward model; otherwise hypotheses are ranked by forward log-probability."""
+    contexts: str = ""
+    """JSON Lines file, "-" for standard input; a line is {"turns": ["...", ...]} or a list of
+    turns, oldest first. Empty: turns are typed at a prompt."""
+    output: str = ""
+    """JSON Lines file for every hypothesis and its scores; empty prints the replies only."""
+    show: int = 1
+    """Contexts whose hypotheses are all printed, the chosen reply first."""
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+    """Drawing hypotheses."""
+    mmi_options: MmiConfig = field(default_factory=MmiConfig)
+    """Reranking them."""
+    batch_contexts: int = 16
+    """Contexts decoded at once."""
+    precision: Precision = "auto"
+    """auto takes bf16 or fp16 on a GPU and fp32 on a CPU."""
+    device: str = "auto"
+    """auto takes a GPU where there is one; or a torch device such as cpu or cuda:1."""
+
+    def __post_init__(self) -> None:
+        _require(not self.mmi or bool(self.backward_model), "--mmi needs --backward_model")
+        _require(self.batch_contexts >= 1, "batch_contexts must be >= 1")
+        _require(self.show >= 0, "show must be >= 0")

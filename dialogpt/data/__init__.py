@@ -1,0 +1,1 @@
+"""From shards to tensors: format, dataset, features, order, batches."""

@@ -1,0 +1,1 @@
+"""Decoding: generation, reranking, and the command."""

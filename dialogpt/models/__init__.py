@@ -1,0 +1,1 @@
+"""Language models and losses: tensors in, tensors out."""
