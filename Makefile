@@ -1,0 +1,136 @@
+# Reddit dumps in, reranked replies out. `make help` lists the targets and variables.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+DUMPS ?=
+NAME ?=
+CONFIG ?= configs/train/demo.yaml
+# configs/train/backward_small.yaml goes with small.yaml; any other recipe is trained backwards as it is.
+BACKWARD_CONFIG ?= $(firstword $(wildcard $(dir $(CONFIG))backward_$(notdir $(CONFIG))) $(CONFIG))
+LAUNCH ?= $(PY) -m
+CONTEXTS ?= configs/decode/demo_contexts.jsonl
+EXTRACT_ARGS ?=
+TRAIN_ARGS ?=
+DECODE_ARGS ?=
+
+# The data set that `make extract` makes: NAME, or the dumps' folder name, or the sample.
+dumps_name := $(notdir $(patsubst %/,%,$(DUMPS)))
+extract_name := $(or $(NAME),$(dumps_name),sample)
+# The one that the later targets read: the same, or what was extracted last.
+train_name := $(or $(NAME),$(dumps_name),$(shell cat data/current 2>/dev/null || true),sample)
+recipe := $(basename $(notdir $(CONFIG)))
+data := data/$(train_name)
+run := runs/$(train_name)-$(recipe)
+# A vocabulary of 50,257 is too much for a demo model: on the sample a small one is trained.
+TOKENIZER ?= $(if $(filter sample,$(train_name)),train,gpt2)
+tokenizer_folder := $(if $(filter train,$(TOKENIZER)),$(data)/tokenizer,$(TOKENIZER))
+VOCAB_SIZE ?= 8000
+
+.PHONY: help install sample extract tokenizer shards train train-forward train-backward decode \
+	demo test lint format clean clean-data
+
+help:  ## list targets and variables
+	@echo 'Targets:'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Variables (now):'
+	@printf '  %-16s %s\n' \
+	  'DUMPS' 'folder of RC_*/RS_* dumps; unset, a sample is made ($(or $(DUMPS),sample))' \
+	  'NAME' 'data set name under data/ and runs/ (extract: $(extract_name); train: $(train_name))' \
+	  'CONFIG' 'training recipe ($(CONFIG))' \
+	  'BACKWARD_CONFIG' 'recipe of the backward model ($(BACKWARD_CONFIG))' \
+	  'TOKENIZER' '"gpt2", "hub:NAME", a folder, or "train" to train one ($(TOKENIZER))' \
+	  'VOCAB_SIZE' 'pieces of a trained tokenizer ($(VOCAB_SIZE))' \
+	  'LAUNCH' 'how training starts, e.g. "accelerate launch --config_file F -m" ($(LAUNCH))' \
+	  'CONTEXTS' 'JSON Lines that `make decode` answers ($(CONTEXTS))' \
+	  'EXTRACT_ARGS' 'further options of `python -m data_prep extract`, and so TRAIN_ARGS, DECODE_ARGS' \
+	  'PYTHON' 'a Python of version 3.11 or newer ($(PYTHON))' \
+	  'VENV, PIP_ARGS' 'virtual environment ($(VENV)); options for pip install'
+	@echo
+	@echo 'Examples:'
+	@echo '  make demo'
+	@echo '  make extract DUMPS=/path/to/dumps && make train CONFIG=configs/train/small.yaml'
+	@echo '  make train CONFIG=configs/train/medium.yaml \'
+	@echo '      LAUNCH="$(VENV)/bin/accelerate launch --config_file configs/accelerate/many_gpus.yaml -m"'
+
+install: $(INSTALLED)  ## set up the virtual environment (every target does it by itself)
+
+# A stamp: reinstalled only when what is to be installed changes.
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 ...' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[sample,plots,dev]'
+	@touch $@
+
+sample: $(INSTALLED)  ## make the sample dump from real chit-chat
+	@$(PY) -m data_prep sample --output data/sample/dumps
+
+ifeq ($(DUMPS),)
+extract: sample
+endif
+extract: $(INSTALLED)  ## dumps -> dialogues (DUMPS=..., else the sample)
+	@$(PY) -m data_prep extract --dumps '$(or $(DUMPS),data/sample/dumps)' \
+	  --output 'data/$(extract_name)/dialogues' $(EXTRACT_ARGS)
+	@echo '$(extract_name)' > data/current
+
+tokenizer: $(INSTALLED)  ## train a tokenizer on the dialogues, where TOKENIZER=train
+ifeq ($(TOKENIZER),train)
+	@$(PY) -m data_prep tokenizer --dialogues $(data)/dialogues --output $(data)/tokenizer \
+	  --vocab_size $(VOCAB_SIZE)
+endif
+
+shards: tokenizer  ## dialogues -> LMDB shards
+	@$(PY) -m data_prep shards --dialogues $(data)/dialogues --tokenizer '$(tokenizer_folder)' \
+	  --output $(data)/shards
+
+train: train-forward train-backward  ## train the forward model, then the backward model
+
+train-forward: shards  ## train P(response | context)
+	@echo 'Forward model: $(CONFIG) on $(data)/shards -> $(run)/forward'
+	@$(LAUNCH) dialogpt.train --config $(CONFIG) --data.shards $(data)/shards \
+	  --output $(run)/forward $(TRAIN_ARGS)
+
+train-backward: shards  ## train P(source | response), which reranks
+	@echo 'Backward model: $(BACKWARD_CONFIG) on $(data)/shards -> $(run)/backward'
+	@$(LAUNCH) dialogpt.train --config $(BACKWARD_CONFIG) --data.shards $(data)/shards \
+	  --output $(run)/backward --direction backward $(TRAIN_ARGS)
+
+# In this order also under `make -j`: both would want all cores.
+train-backward: | train-forward
+
+decode: $(INSTALLED)  ## answer CONTEXTS with the trained models, reranked
+	@$(PY) -m dialogpt.decode --config configs/decode/mmi.yaml --mmi --model $(run)/forward \
+	  --backward_model $(run)/backward --contexts $(CONTEXTS) $(DECODE_ARGS)
+
+demo: $(INSTALLED)  ## the whole job on the sample: dump, extraction, both models, MMI replies
+	@$(MAKE) extract DUMPS= NAME=sample
+	@$(MAKE) train NAME=sample CONFIG=configs/train/demo.yaml
+	@$(MAKE) decode NAME=sample CONFIG=configs/train/demo.yaml
+
+# One thread a test process: with two, the processes of two cores would fight over them.
+test: $(INSTALLED)  ## run the whole test suite
+	@OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n auto $(TEST_ARGS)
+
+lint: $(INSTALLED)  ## ruff, mypy, import directions
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -m pytest -q tests/test_architecture.py
+
+format: $(INSTALLED)  ## put the code in ruff's format
+	@$(PY) -m ruff check --fix -q .
+	@$(PY) -m ruff format .
+
+clean:  ## remove caches and the virtual environment
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+
+clean-data:  ## remove data/ and runs/ (sample, extracted dialogues, shards, models)
+	rm -rf data runs

@@ -1,0 +1,123 @@
+"""Imports go one way: what stands in docs/architecture.md, checked on the syntax trees."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# First match decides. A module may import modules of a lower level, and of its own package.
+LEVELS = [
+    ("dialogpt.*.__main__", 5),
+    ("dialogpt.report", 5),
+    ("dialogpt", 0),
+    ("dialogpt.records", 0),
+    ("dialogpt.text", 0),
+    ("dialogpt.seeding", 0),
+    ("dialogpt.train.schedule", 0),
+    ("dialogpt.command_line", 1),
+    ("dialogpt.config", 1),
+    ("dialogpt.distributed", 1),
+    ("dialogpt.tokenization", 1.5),
+    ("dialogpt.run_log", 1.5),
+    ("dialogpt.checkpoint", 1.7),
+    ("dialogpt.data.*", 2),
+    ("dialogpt.models.*", 3),
+    ("dialogpt.train.*", 4),
+    ("dialogpt.decode.*", 4),
+]
+DATA_PREP_MAY_IMPORT = {
+    "dialogpt",
+    "dialogpt.records",
+    "dialogpt.text",
+    "dialogpt.tokenization",
+    "dialogpt.command_line",
+    "dialogpt.data.shards",
+}
+# One library, one owner: who else wants it asks the owner.
+OWNERS = {
+    "lmdb": ("dialogpt.data.shards",),
+    "jsonargparse": ("dialogpt.command_line",),
+    "sentencepiece": ("dialogpt.tokenization",),
+    "tokenizers": ("dialogpt.tokenization",),
+    "accelerate": ("dialogpt.distributed", "dialogpt.train."),
+    "transformers": ("dialogpt.models.", "dialogpt.decode.load"),
+    "flashtext": ("data_prep.blocklists",),
+}
+# Each reads objects that run code, or writes them.
+FORBIDDEN = {"pickle", "shelve", "dill", "joblib", "marshal"}
+
+
+def module_name(path: Path) -> str:
+    parts = list(path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    module_name(path): path
+    for package in ("dialogpt", "data_prep")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+
+
+def imports_of(module: str) -> set[str]:
+    """Every module named in an import, at any depth of the file."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: import by the full name, not relatively"
+            base = node.module or ""
+            for alias in node.names:
+                assert alias.name != "*", f"{module}: import * from {base}"
+                whole = f"{base}.{alias.name}"
+                found.add(whole if whole in MODULES else base)
+    return found
+
+
+def level(module: str) -> float:
+    for pattern, value in LEVELS:
+        if pattern == module or Path(module.replace(".", "/")).match(pattern.replace(".", "/")):
+            return value
+    pytest.fail(f"{module} has no level: add it to LEVELS and to docs/architecture.md")
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("dialogpt")])
+def test_dialogpt_imports_only_lower_levels_and_never_data_prep(module: str) -> None:
+    package = module.rpartition(".")[0]
+    for imported in imports_of(module) & set(MODULES):
+        assert not imported.startswith("data_prep"), f"{module} imports {imported}"
+        same_package = package != "dialogpt" and imported.rpartition(".")[0] == package
+        assert same_package or level(imported) < level(module), f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("data_prep")])
+def test_data_prep_imports_only_the_shared_modules(module: str) -> None:
+    for imported in imports_of(module):
+        if imported.startswith("dialogpt"):
+            assert imported in DATA_PREP_MAY_IMPORT, f"{module} imports {imported}"
+
+
+def test_imports_have_no_cycle() -> None:
+    graph = {module: imports_of(module) & set(MODULES) - {module} for module in MODULES}
+    while graph:
+        leaves = {module for module, needed in graph.items() if not needed & set(graph)}
+        assert leaves, f"imports go in a circle among {sorted(graph)}"
+        graph = {module: needed for module, needed in graph.items() if module not in leaves}
+
+
+@pytest.mark.parametrize("library", sorted(OWNERS))
+def test_a_library_is_imported_by_its_owner_alone(library: str) -> None:
+    users = {m for m in MODULES if any(i.split(".")[0] == library for i in imports_of(m))}
+    strangers = {user for user in users if not user.startswith(OWNERS[library])}
+    assert not strangers, f"{library} belongs to {OWNERS[library]}"
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_nothing_can_unpickle(module: str) -> None:
+    assert not {name.split(".")[0] for name in imports_of(module)} & FORBIDDEN
+    source = MODULES[module].read_text(encoding="utf-8")
+    assert "allow_pickle=True" not in source
+    assert "weights_only=False" not in source
