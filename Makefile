@@ -78,17 +78,17 @@ extract: sample
 endif
 extract: $(INSTALLED)  ## dumps -> dialogues (DUMPS=..., else the sample)
 	@$(PY) -m data_prep extract --dumps '$(or $(DUMPS),data/sample/dumps)' \
-	  --output 'data/$(extract_name)/dialogues' $(EXTRACT_ARGS)
+	  --output 'data/$(extract_name)/extracted' $(EXTRACT_ARGS)
 	@echo '$(extract_name)' > data/current
 
 tokenizer: $(INSTALLED)  ## train a tokenizer on the dialogues, where TOKENIZER=train
 ifeq ($(TOKENIZER),train)
-	@$(PY) -m data_prep tokenizer --dialogues $(data)/dialogues --output $(data)/tokenizer \
+	@$(PY) -m data_prep tokenizer --dialogues $(data)/extracted --output $(data)/tokenizer \
 	  --vocab_size $(VOCAB_SIZE)
 endif
 
 shards: tokenizer  ## dialogues -> LMDB shards
-	@$(PY) -m data_prep shards --dialogues $(data)/dialogues --tokenizer '$(tokenizer_folder)' \
+	@$(PY) -m data_prep shards --dialogues $(data)/extracted --tokenizer '$(tokenizer_folder)' \
 	  --output $(data)/shards
 
 train: train-forward train-backward  ## train the forward model, then the backward model

@@ -9,8 +9,9 @@ STAGES = {
     "tokenizer": "train a SentencePiece tokenizer on the dialogues",
     "shards": "dialogues -> token ids -> LMDB shards",
 }
-"""Stage -> what it does, in the order of the flow; each is a module with a function `main(argv)`."""
+"""Stage -> what it does, in the order of the flow."""
 
+# Each has a function `main(argv)`.
 _MODULES = {
     "sample": "data_prep.sample",
     "extract": "data_prep.extract",

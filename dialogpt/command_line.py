@@ -69,7 +69,7 @@ def _bool_fields(config_class: type) -> dict[str, tuple[bool, str]]:
     }
     return {
         field.name: (bool(field.default), documented.get(field.name, ""))
-        for field in fields(config_class)  # type: ignore[arg-type]
+        for field in fields(config_class)
         if hints[field.name] is bool
     }
 

