@@ -16,7 +16,7 @@ LEVELS = [
     ("dialogpt.text", 0),
     ("dialogpt.seeding", 0),
     ("dialogpt.train.schedule", 0),
-    ("dialogpt.command_line", 1),
+    ("dialogpt.command_line", 0.5),
     ("dialogpt.config", 1),
     ("dialogpt.distributed", 1),
     ("dialogpt.tokenization", 1.5),
