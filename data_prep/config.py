@@ -43,7 +43,7 @@ class TextConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterConfig:
-    """Thresholds of the filters of DialoGPT, section 3.1; data_prep.filters cites each."""
+    """Thresholds of the filters of DialoGPT, section 2; data_prep.filters says more of each."""
 
     urls: bool = True
     """Drop dialogues with a URL in any turn (rule 1)."""

@@ -43,7 +43,6 @@ OWNERS = {
     "tokenizers": ("dialogpt.tokenization",),
     "accelerate": ("dialogpt.distributed", "dialogpt.train."),
     "transformers": ("dialogpt.models.", "dialogpt.decode.load"),
-    "flashtext": ("data_prep.blocklists",),
 }
 # Each reads objects that run code, or writes them.
 FORBIDDEN = {"pickle", "shelve", "dill", "joblib", "marshal"}
