@@ -1,0 +1,170 @@
+"""Models for decoding, from a folder or the hub, checked before anything is generated with them."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import AutoConfig, GPT2LMHeadModel
+
+from dialogpt.checkpoint import ModelCard, read_model_card, resolve_model_folder
+from dialogpt.command_line import UserError
+from dialogpt.config import Direction
+from dialogpt.distributed import choose_precision
+from dialogpt.models.scoring import CausalLm
+from dialogpt.text import TEXT_RULES
+from dialogpt.tokenization import Tokenizer, load_tokenizer
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadedModel:
+    """A GPT-2 that is ready to decode.
+
+    Attributes:
+        name: the folder or hub name that it was loaded from.
+        model: in evaluation mode, on its device.
+        tokenizer: the one it was trained with.
+        window: most tokens it reads: the longest row of its training, or its position table where
+            that is not known (a model from elsewhere) or shorter.
+    """
+
+    name: str
+    model: CausalLm
+    tokenizer: Tokenizer
+    window: int
+
+
+def choose_device(name: str) -> torch.device:
+    """The device to decode on.
+
+    Args:
+        name: "auto", "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        UserError: there is no such device.
+    """
+    num_gpus = torch.cuda.device_count()
+    if name == "auto":
+        return torch.device("cuda" if num_gpus else "cpu")
+    known = ["cpu", *(["cuda"] if num_gpus else []), *(f"cuda:{i}" for i in range(num_gpus))]
+    if name not in known:
+        raise UserError(f"device: expected auto or one of {', '.join(known)}, found {name!r}")
+    return torch.device(name)
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The number format of the weights; UserError where the device does not have it."""
+    on_gpu = device.type == "cuda"
+    capability = torch.cuda.get_device_capability(device) if on_gpu else None
+    return _DTYPES[choose_precision(precision, device.type, capability=capability)]
+
+
+def load_model(
+    name: str, direction: Direction, *, device: torch.device, dtype: torch.dtype
+) -> LoadedModel:
+    """A model with its tokenizer and window.
+
+    Args:
+        name: a run folder (its best model), a model folder, or a name on the hub.
+        direction: what the model must have been trained for; a model from elsewhere, without our
+            card, is taken at the caller's word.
+        device: where to put the weights.
+        dtype: their format; the output matrix is float32 always.
+
+    Raises:
+        UserError: no GPT-2 is there, its parts do not belong together, or it was trained for the
+            other direction.
+    """
+    folder = resolve_model_folder(name)
+    is_local = Path(folder).is_dir()
+    card = read_model_card(Path(folder)) if is_local else None
+    if card is not None:
+        _check_direction(folder, card, direction)
+    num_positions, model = _load_gpt2(folder, device=device, dtype=dtype)
+    tokenizer = load_tokenizer(folder if is_local else f"hub:{folder}")
+    _check_tokenizer(folder, model, tokenizer, card=card)
+    if card is not None and card.text_rules != TEXT_RULES:
+        _logger.warning(
+            "%s: trained on text cleaned by the rules %r, contexts are cleaned by %r; replies may "
+            "suffer",
+            folder,
+            card.text_rules,
+            TEXT_RULES,
+        )
+    window = min(card.max_seq_len, num_positions) if card is not None else num_positions
+    return LoadedModel(name=folder, model=model, tokenizer=tokenizer, window=window)
+
+
+def check_same_tokenizer(forward: LoadedModel, backward: LoadedModel) -> None:
+    """Raise UserError unless token ids mean the same to both: they are passed from one to other."""
+    ours, theirs = forward.tokenizer, backward.tokenizer
+    if ours.fingerprint != theirs.fingerprint:
+        raise UserError(
+            f"the forward and the backward model need the same tokenizer; {forward.name} has "
+            f"{ours.kind} {ours.fingerprint}, {backward.name} has {theirs.kind} "
+            f"{theirs.fingerprint}; train both on the same shards"
+        )
+
+
+def _load_gpt2(folder: str, *, device: torch.device, dtype: torch.dtype) -> tuple[int, CausalLm]:
+    """The rows of the position table, and the model."""
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        # transformers loads any checkpoint into any class, and fills what is missing at random.
+        if config.model_type != "gpt2":
+            raise UserError(f"{folder}: expected a GPT-2, found the model type {config.model_type}")
+        model, report = GPT2LMHeadModel.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,  # the older format is pickle, which can run code
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{folder}: expected a run folder, a model folder (config.json, model.safetensors) or "
+            f"a name on the hub; loading failed: {reason}"
+        ) from error
+    if report["missing_keys"]:
+        raise UserError(
+            f"{folder}: the weights lack {', '.join(sorted(report['missing_keys'])[:3])}; they are "
+            "not those of a transformers GPT2LMHeadModel, or of other sizes than config.json says"
+        )
+    model.requires_grad_(False).eval().to(device)
+    # In bfloat16 a logit of 30 is rounded to the next 0.25, and log-probabilities with it. A copy,
+    # because the input embedding, which may share the matrix, stays as it is.
+    model.lm_head.weight = nn.Parameter(
+        model.lm_head.weight.detach().float().clone(), requires_grad=False
+    )
+    return config.n_positions, model
+
+
+def _check_direction(folder: str, card: ModelCard, wanted: Direction) -> None:
+    if card.direction != wanted:
+        option = "--model" if wanted == "forward" else "--backward_model"
+        raise UserError(
+            f"{option} {folder}: expected a {wanted} model, found one trained {card.direction}; "
+            f"name a run of `python -m dialogpt.train --direction {wanted}`"
+        )
+
+
+def _check_tokenizer(
+    folder: str, model: CausalLm, tokenizer: Tokenizer, *, card: ModelCard | None
+) -> None:
+    if card is not None and card.tokenizer_fingerprint != tokenizer.fingerprint:
+        raise UserError(
+            f"{folder}: trained with the tokenizer {card.tokenizer_fingerprint}, found "
+            f"{tokenizer.fingerprint} beside it; restore the files that were saved with the model"
+        )
+    num_embeddings = model.lm_head.weight.shape[0]
+    if num_embeddings < tokenizer.vocab_size:
+        raise UserError(
+            f"{folder}: the model has {num_embeddings} token embeddings, its tokenizer "
+            f"{tokenizer.vocab_size} ids; they do not belong together"
+        )

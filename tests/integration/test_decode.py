@@ -1,0 +1,205 @@
+"""The command itself, as a process: files, a pipe, a terminal, and what it says when it fails."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support_decode import save_model_folder, tiny_tokenizer
+
+from dialogpt.command_line import parse_config
+from dialogpt.config import DecodeConfig
+from dialogpt.decode.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    "PYTHONUTF8": "1",
+}
+CONTEXTS = [["Hi!", "How are you?"], ["the inn"], ["one <|endoftext|>", "two", "three"]]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("models")
+    forward = save_model_folder(folder / "forward" / "best", seed=1)
+    backward = save_model_folder(folder / "backward" / "best", seed=2, direction="backward")
+    return ["--model", str(forward.parent), "--backward_model", str(backward.parent)]
+
+
+Run = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def decode(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command, without the five seconds that a process takes to import everything."""
+
+    def run(*words: str, typed: str = "", expected_exit: int = 0) -> tuple[str, str]:
+        monkeypatch.setattr("sys.argv", ["decode", "--device", "cpu", *words])
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
+        capsys.readouterr()
+        exit_code = 0
+        try:
+            main()
+        except SystemExit as end:
+            exit_code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        assert exit_code == expected_exit, err
+        return out, err
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return run
+
+
+def write_contexts(path: Path) -> str:
+    lines = [json.dumps({"turns": turns}) + "\n" for turns in CONTEXTS]
+    path.write_text("".join(lines), encoding="utf-8")
+    return str(path)
+
+
+def records_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_mmi_from_file_to_file(tmp_path: Path, models: list[str], decode: Run) -> None:
+    source, output = write_contexts(tmp_path / "contexts.jsonl"), tmp_path / "out.jsonl"
+    preset = ["--config", "configs/decode/mmi.yaml", "--mmi", *models, "--contexts", source]
+    short = ["--generation.max_new_tokens", "10", "--batch_contexts", "2"]
+    shown, _ = decode(*preset, *short, "--output", str(output))
+
+    records = records_of(output)
+    assert [record["context"] for record in records] == CONTEXTS
+    for record in records:
+        assert len(record["hypotheses"]) == 16
+        scores = [h["scores"]["score"] for h in record["hypotheses"] if h["text"]]
+        assert scores == sorted(scores, reverse=True)
+        assert record["response"] == record["hypotheses"][0]["text"]
+        for h in record["hypotheses"]:
+            assert set(h["scores"]) == {"forward_log_prob", "backward_log_prob", "score"}
+            assert h["scores"]["score"] == h["scores"]["backward_log_prob"]
+        assert record["num_turns_dropped"] == 0
+        assert record["settings"]["generation"]["seed"] == 0
+        assert record["settings"]["mmi_options"]["weight"] == 1.0
+
+    table, rest = shown.split("\n\nthe inn")
+    assert table.startswith("Context 1 of 3\n  turn 1: Hi!\n  turn 2: How are you?\n")
+    ranks = [line[:6].split() for line in table.split("nats)\n")[1].splitlines()]
+    assert ranks[0] == [">", "1"]
+    assert all(len(line) <= 100 for line in table.splitlines())
+    assert rest.count(" -> ") == 2
+    assert not list(tmp_path.glob("*.unfinished"))
+
+    _, refused = decode(*preset, *short, "--output", str(output), expected_exit=1)
+    assert f"{output}: exists already" in refused
+    # Another batch size: the same replies.
+    other = tmp_path / "other.jsonl"
+    decode(*preset, *short, "--batch_contexts", "3", "--output", str(other))
+    for one, two in zip(records, records_of(other), strict=True):
+        assert [h["text"] for h in one["hypotheses"]] == [h["text"] for h in two["hypotheses"]]
+    # The output is itself a file of contexts.
+    decode("--config", "configs/decode/greedy.yaml", *models[:2], "--contexts", str(output), *short)
+
+
+def test_turns_from_a_pipe_and_contexts_from_standard_input(models: list[str], decode: Run) -> None:
+    greedy = ["--config", "configs/decode/greedy.yaml", *models[:2], "--show", "0"]
+    short = ["--generation.max_new_tokens", "10"]
+    lines = '["Hi!", "How are you?"]\n["the inn"]\n'
+    from_lines, _ = decode(*greedy, *short, "--contexts", "-", typed=lines)
+    process = subprocess.run(
+        [sys.executable, "-m", "dialogpt.decode", *greedy, *short, "--device", "cpu"],
+        cwd=ROOT,
+        input="Hi!\nHow are you?\n\nthe inn\n",
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=ENVIRONMENT,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == from_lines
+    contexts = [line.split(" -> ")[0] for line in from_lines.splitlines()]
+    assert contexts == ["How are you?", "the inn"]
+
+
+def test_turns_typed_at_a_terminal(models: list[str]) -> None:
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "dialogpt.decode", "--device", "cpu"]
+    command += ["--config", "configs/decode/greedy.yaml", *models[:2], "--show", "0"]
+    process = subprocess.Popen(
+        [*command, "--generation.max_new_tokens", "10"],
+        cwd=ROOT,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=ENVIRONMENT,
+    )
+    os.close(theirs)
+    seen = read_until(ours, b"turn 1> ")
+    os.write(ours, b"Hi!\n")
+    seen += read_until(ours, b"turn 2> ")
+    os.write(ours, b"\n")
+    seen += read_until(ours, b"turn 1> ")
+    os.write(ours, b"\x04")  # Ctrl-D
+    assert process.wait(timeout=60) == 0
+    os.close(ours)
+    assert b"Hi! -> " in seen
+    assert b"Traceback" not in seen
+
+
+def read_until(terminal: int, wanted: bytes) -> bytes:
+    """What the terminal shows up to and including the wanted bytes."""
+    seen = b""
+    while wanted not in seen:
+        try:
+            chunk = os.read(terminal, 1024)
+        except OSError:  # Linux: the other side has closed
+            chunk = b""
+        assert chunk, f"the command ended before {wanted!r}: {seen.decode(errors='replace')}"
+        seen += chunk
+    return seen
+
+
+def test_what_the_user_can_mend_is_one_message(
+    tmp_path: Path, models: list[str], decode: Run
+) -> None:
+    forward, backward = models[1], models[3]
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('["fine"]\n["unfinished"\n', encoding="utf-8")
+    other = save_model_folder(
+        tmp_path / "other",
+        direction="backward",
+        tokenizer=tiny_tokenizer(extra_merge=("e", "r")),
+    )
+    for words, message, exit_code in [
+        (["--model", forward, "--mmi"], "--mmi needs --backward_model", 2),
+        (["--model", forward, "--generation.top_kk", "3"], "top_kk", 2),
+        (["--model", forward, "--contexts", str(bad)], f"{bad}:2: expected", 1),
+        (["--model", backward], "expected a forward model, found one trained backward", 1),
+        (["--model", str(tmp_path)], "expected a model folder", 1),
+        (["--model", "no/such"], "no/such: expected a run folder", 1),
+        (["--model", forward, "--device", "cuda:77"], "found 'cuda:77'", 1),
+        (["--model", forward, "--mmi", "--backward_model", str(other)], "same tokenizer", 1),
+    ]:
+        _, said = decode(*words, expected_exit=exit_code)
+        assert message in said
+
+
+def test_presets_hold_the_values_of_the_paper() -> None:
+    presets = {}
+    for name in ("greedy", "top_k", "mmi"):
+        path = ROOT / "configs" / "decode" / f"{name}.yaml"
+        presets[name], _ = parse_config(DecodeConfig, ["--config", str(path)], prog="decode")
+    assert presets["greedy"].generation.method == "greedy"
+    assert presets["top_k"].generation.num_samples == 1
+    assert presets["mmi"].generation.num_samples == 16
+    assert {presets[name].generation.top_k for name in ("top_k", "mmi")} == {10}
+    assert presets["mmi"].mmi_options.weight == 1.0
+    assert [name for name in presets if presets[name].mmi] == ["mmi"]
