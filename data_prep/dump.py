@@ -1,0 +1,197 @@
+"""One dump file as blocks of whole lines, whatever it is compressed with and however broken.
+
+The format is told by the first bytes, because published dumps changed from .bz2 over .xz to .zst
+while file names were copied around. Frames are decompressed one by one: that reads files of many
+frames, and tells an end of file in the middle of a frame from a proper end.
+"""
+
+import lzma
+import zlib
+from bz2 import BZ2Decompressor
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+import zstandard
+
+BLOCK_BYTES = 4 << 20
+"""Least size of a block of lines, so that the work for one block outweighs the overhead."""
+
+_INPUT_BYTES = 16 << 10
+# What one call of a decompressor is given. When a call fails, what it had decompressed is lost:
+# small inputs keep that loss to about one zstd block.
+_FINGERPRINT_BYTES = 64 << 10
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class DamagedArchiveError(Exception):
+    """A compressed file ends early or cannot be decompressed to its end.
+
+    Attributes:
+        problem: what is wrong, in words.
+        offset: bytes of the compressed file that were given to the decompressor.
+        line_number: number of the line that the damage cut, from 1.
+        partial_line: what there is of that line.
+    """
+
+    def __init__(self, problem: str, offset: int) -> None:
+        super().__init__(f"{problem} at byte {offset:,}")
+        self.problem = problem
+        self.offset = offset
+        self.line_number = 0
+        self.partial_line = b""
+
+
+@dataclass(frozen=True, slots=True)
+class LineBlock:
+    """Whole lines of a dump.
+
+    Attributes:
+        first_line: number of the first line, from 1.
+        data: the lines with their ends; only the file's last line may lack its end.
+    """
+
+    first_line: int
+    data: bytes
+
+
+class _Decompressor(Protocol):
+    """One frame (stream, member) of any of the formats."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _zstd() -> _Decompressor:
+    # Dumps since 2017 are written with windows of 2 GiB, which the default limit refuses.
+    frame = zstandard.ZstdDecompressor(max_window_size=2**31).decompressobj()
+    return cast(_Decompressor, frame)
+
+
+def _gzip() -> _Decompressor:
+    return zlib.decompressobj(wbits=31)
+
+
+_FORMATS: tuple[tuple[bytes, Callable[[], _Decompressor]], ...] = (
+    (b"\x28\xb5\x2f\xfd", _zstd),
+    *((bytes([0x50 + n, 0x2A, 0x4D, 0x18]), _zstd) for n in range(16)),  # skippable frames
+    (b"BZh", BZ2Decompressor),
+    (b"\xfd7zXZ\x00", lzma.LZMADecompressor),
+    (b"\x1f\x8b", _gzip),
+)
+"""(first bytes of a file, decompressor of one frame); a file of other beginnings is plain."""
+
+_DECOMPRESSION_ERRORS = (zstandard.ZstdError, lzma.LZMAError, zlib.error, OSError, EOFError)
+"""What the decompressors raise on bad data (bz2 says OSError); files are read outside of it."""
+
+
+def fingerprint(path: Path) -> str:
+    """A digest of a file's size, beginning, middle and end.
+
+    It reads 192 KiB at most, so it is for noticing another file, not for proving the same one.
+    """
+    size = path.stat().st_size
+    digest = blake2b(str(size).encode(), digest_size=16)
+    with path.open("rb") as source:
+        for start in (0, size // 2, size - _FINGERPRINT_BYTES):
+            source.seek(max(0, start))
+            digest.update(source.read(_FINGERPRINT_BYTES))
+    return digest.hexdigest()
+
+
+def read_blocks(path: Path, report: Callable[[int], object]) -> Iterator[bytes]:
+    """The decompressed bytes of a file, piece by piece.
+
+    Args:
+        path: the file.
+        report: called with the number of bytes of the file read since the last call.
+
+    Raises:
+        DamagedArchiveError: after everything readable was yielded.
+    """
+    with path.open("rb", buffering=1 << 20) as source:
+        head = source.read(8)
+        source.seek(0)
+        new_frame = next((make for magic, make in _FORMATS if head.startswith(magic)), None)
+        if new_frame is not None:
+            yield from _decompressed(source, new_frame, report)
+            return
+        while piece := source.read(1 << 20):
+            report(len(piece))
+            yield piece
+
+
+def _decompressed(
+    source: BinaryIO, new_frame: Callable[[], _Decompressor], report: Callable[[int], object]
+) -> Iterator[bytes]:
+    frame, started, offset = new_frame(), False, 0
+    while data := source.read(_INPUT_BYTES):
+        offset += len(data)
+        report(len(data))
+        while data:
+            try:
+                output = frame.decompress(data)
+            except _DECOMPRESSION_ERRORS as error:
+                raise DamagedArchiveError(f"cannot decompress ({error})", offset) from error
+            if output:
+                yield output
+            started = not frame.eof
+            data = b""
+            if frame.eof:
+                # xz and gzip files may be padded with NUL bytes between and after streams.
+                data = frame.unused_data.lstrip(b"\0")
+                frame = new_frame()
+    if started:
+        raise DamagedArchiveError("the file ends in the middle of compressed data", offset)
+
+
+def read_lines(path: Path, report: Callable[[int], object]) -> Iterator[LineBlock]:
+    """The lines of a dump in blocks of at least BLOCK_BYTES; a byte order mark is taken off.
+
+    Args:
+        path: the file.
+        report: see `read_blocks`.
+
+    Raises:
+        DamagedArchiveError: after every whole line was yielded; it carries the partial line.
+    """
+    whole: list[bytes] = []
+    partial: list[bytes] = []
+    first_line, size = 1, 0
+    damage: DamagedArchiveError | None = None
+    blocks = read_blocks(path, report)
+    while True:
+        try:
+            block = next(blocks, None)
+        except DamagedArchiveError as error:
+            damage, block = error, None
+        if block is None:
+            break
+        cut = block.rfind(b"\n") + 1
+        if cut:
+            whole += [*partial, block[:cut]]
+            size += sum(map(len, partial)) + cut
+            partial = []
+        partial.append(block[cut:])
+        if size >= BLOCK_BYTES:
+            data = _joined(whole, first_line)
+            yield LineBlock(first_line, data)
+            first_line, size, whole = first_line + data.count(b"\n"), 0, []
+    if damage is None:
+        whole += partial
+    if data := _joined(whole, first_line):
+        yield LineBlock(first_line, data)
+    if damage is not None:
+        damage.line_number = first_line + data.count(b"\n")
+        damage.partial_line = b"".join(partial)
+        raise damage
+
+
+def _joined(pieces: list[bytes], first_line: int) -> bytes:
+    data = b"".join(pieces)
+    return data.removeprefix(_BYTE_ORDER_MARK) if first_line == 1 else data

@@ -1,0 +1,159 @@
+import bz2
+import gzip
+import io
+import lzma
+import struct
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from data_prep.dump import BLOCK_BYTES, DamagedArchiveError, fingerprint, read_lines
+
+TEXT = b"".join(b'{"id": "%d", "body": "line %d"}\n' % (n, n * n) for n in range(5000))
+
+
+def zstd_frame(data: bytes, *, level: int = 3) -> bytes:
+    return zstandard.ZstdCompressor(level=level).compress(data)
+
+
+def zstd_with_window_of_2_gib(data: bytes) -> bytes:
+    parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=31, enable_ldm=True)
+    target = io.BytesIO()
+    compressor = zstandard.ZstdCompressor(compression_params=parameters)
+    # Of unknown size, or the frame would state a window as small as the text.
+    with compressor.stream_writer(target, closefd=False) as stream:
+        stream.write(data)
+    return target.getvalue()
+
+
+SKIPPABLE = struct.pack("<II", 0x184D2A53, 6) + b"ignore"
+
+ENCODINGS = {
+    "plain": TEXT,
+    "gzip": gzip.compress(TEXT),
+    "gzip of two members and padding": gzip.compress(TEXT[:9])
+    + gzip.compress(TEXT[9:])
+    + b"\0" * 9,
+    "bz2": bz2.compress(TEXT),
+    "bz2 of two streams": bz2.compress(TEXT[:70_000]) + bz2.compress(TEXT[70_000:]),
+    "xz": lzma.compress(TEXT),
+    "xz of two streams and padding": lzma.compress(TEXT[:9]) + b"\0" * 4 + lzma.compress(TEXT[9:]),
+    "zstd": zstd_frame(TEXT),
+    "zstd of three frames": zstd_frame(TEXT[:9]) + zstd_frame(b"") + zstd_frame(TEXT[9:]),
+    "zstd of a frame a line": b"".join(zstd_frame(line) for line in TEXT.splitlines(True)),
+    "zstd with skippable frames": SKIPPABLE + zstd_frame(TEXT) + SKIPPABLE,
+    "zstd with a window of 2 GiB": zstd_with_window_of_2_gib(TEXT),
+}
+
+
+def write(folder: Path, data: bytes) -> Path:
+    path = folder / "RC_2015-01.whatever"
+    path.write_bytes(data)
+    return path
+
+
+def lines_of(path: Path) -> bytes:
+    return b"".join(block.data for block in read_lines(path, lambda _: None))
+
+
+def lines_before_damage(path: Path) -> tuple[bytes, DamagedArchiveError]:
+    blocks, kept = read_lines(path, lambda _: None), b""
+    while True:
+        try:
+            kept += next(blocks).data
+        except DamagedArchiveError as damage:
+            return kept, damage
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_compression_gives_the_same_lines(encoding: str, tmp_path: Path) -> None:
+    assert lines_of(write(tmp_path, ENCODINGS[encoding])) == TEXT
+
+
+def test_the_long_window_is_one_that_the_default_limit_refuses() -> None:
+    with pytest.raises(zstandard.ZstdError, match="too much memory"):
+        zstandard.ZstdDecompressor().decompressobj().decompress(
+            ENCODINGS["zstd with a window of 2 GiB"]
+        )
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_progress_sums_to_the_size_of_the_file(encoding: str, tmp_path: Path) -> None:
+    path = write(tmp_path, ENCODINGS[encoding])
+    reports: list[int] = []
+    for _ in read_lines(path, reports.append):
+        pass
+    assert sum(reports) == path.stat().st_size
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "bz2 of two streams", "xz", "zstd"])
+def test_a_truncated_archive_yields_its_whole_lines_and_then_says_so(
+    encoding: str, tmp_path: Path
+) -> None:
+    data = ENCODINGS[encoding]
+    path = write(tmp_path, data[: len(data) * 9 // 10])
+    kept, damage = lines_before_damage(path)
+    assert "in the middle" in damage.problem
+    assert kept.endswith(b"\n") or not kept
+    assert TEXT.startswith(kept + damage.partial_line)
+    assert damage.line_number == kept.count(b"\n") + 1
+    assert damage.offset == path.stat().st_size
+
+
+def test_what_precedes_corrupt_data_is_kept(tmp_path: Path) -> None:
+    frames = [zstd_frame(TEXT * 10), zstd_frame(TEXT * 10)]
+    broken = bytearray(frames[1])
+    broken[len(broken) // 2 :] = bytes(len(broken) - len(broken) // 2)
+    path = write(tmp_path, frames[0] + bytes(broken))
+    kept, damage = lines_before_damage(path)
+    assert "cannot decompress" in damage.problem
+    assert len(kept) >= len(TEXT) * 10
+    assert (TEXT * 20).startswith(kept + damage.partial_line)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "bz2", "xz", "zstd"])
+def test_garbage_after_the_archive_is_damage_after_all_lines(encoding: str, tmp_path: Path) -> None:
+    path = write(tmp_path, ENCODINGS[encoding] + b"no archive begins like this")
+    kept, _ = lines_before_damage(path)
+    assert kept == TEXT
+
+
+def test_blocks_are_whole_lines_with_their_numbers(tmp_path: Path) -> None:
+    text = b"".join(b"%d %s\n" % (n, b"x" * (n % 3000)) for n in range(1, 9001)) + b"no end"
+    blocks = list(read_lines(write(tmp_path, text), lambda _: None))
+    assert len(blocks) > 2
+    for block in blocks:
+        assert block.data.startswith(b"%d " % block.first_line)
+    assert all(len(block.data) >= BLOCK_BYTES for block in blocks[:-1])
+    assert b"".join(block.data for block in blocks) == text
+
+
+def test_a_line_longer_than_a_block_stays_whole(tmp_path: Path) -> None:
+    text = b"short\n" + b"x" * (2 * BLOCK_BYTES + 5) + b"\nlast\n"
+    blocks = list(read_lines(write(tmp_path, zstd_frame(text)), lambda _: None))
+    assert b"".join(block.data for block in blocks) == text
+    assert all(block.data.endswith(b"\n") for block in blocks)
+
+
+def test_a_byte_order_mark_is_taken_off_the_first_line_alone(tmp_path: Path) -> None:
+    mark = b"\xef\xbb\xbf"
+    assert lines_of(write(tmp_path, mark + b"a\n" + mark + b"b\n")) == b"a\n" + mark + b"b\n"
+
+
+def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
+    assert lines_of(write(tmp_path, b"")) == b""
+    assert lines_of(write(tmp_path, zstd_frame(b""))) == b""
+
+
+def test_the_fingerprint_notices_a_change_at_either_end_in_the_middle_and_in_size(
+    tmp_path: Path,
+) -> None:
+    data = bytes(1_000_000)
+    prints = {fingerprint(write(tmp_path, data)), fingerprint(write(tmp_path, data + b"\0"))}
+    for position in (0, 500_000, 999_999):
+        changed = bytearray(data)
+        changed[position] = 1
+        prints.add(fingerprint(write(tmp_path, bytes(changed))))
+    assert len(prints) == 5
+    assert fingerprint(write(tmp_path, data)) in prints
