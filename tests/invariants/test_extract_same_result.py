@@ -1,0 +1,239 @@
+"""One result by many routes: compressions, partitions, processes, kills and restarts."""
+
+import bz2
+import gzip
+import lzma
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+from support_dumps import (
+    NO_FILTERS,
+    REAL_DUMPS,
+    all_dialogues,
+    as_lines,
+    comment,
+    counts_of,
+    needs_real_dumps,
+    results_of,
+    run_extract,
+    turn_ids_of,
+    write_dump,
+)
+
+from data_prep.ids import base36
+
+WORDS = ["what", "you", "say", "is", "the", "same", "as", "I", "said"]
+
+
+def random_comments(number: int, *, seed: int, first: int = 0) -> list[dict[str, Any]]:
+    """Comments of a few threads; some answer what is not there, or themselves, or come twice."""
+    source = random.Random(seed)
+    comments = []
+    for row in range(first, first + number):
+        thread = row % 17
+        parent = max(thread, row - 17 * source.randrange(6))  # now and then the comment itself
+        record = comment(base36(row), f"t1_{base36(parent)}", link_id=f"t3_{base36(thread)}")
+        if source.random() < 0.4:
+            record["parent_id"] = record["link_id"]
+        record["body"] = " ".join(source.choices(WORDS, k=9))
+        comments += [record] * (1 + (source.random() < 0.03))
+    return comments
+
+
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstandard.ZstdCompressor().compress,
+}
+
+
+@pytest.mark.parametrize("suffix", ENCODERS)
+def test_every_compression_gives_the_same_dialogues(suffix: str, tmp_path: Path) -> None:
+    records = random_comments(400, seed=1)
+    write_dump(tmp_path / "plain", records)
+    (tmp_path / "packed").mkdir()
+    packed = tmp_path / "packed" / f"RC_2015-01.{suffix}"
+    packed.write_bytes(ENCODERS[suffix](as_lines(records)))
+    results = []
+    for name in ("plain", "packed"):
+        assert run_extract(tmp_path / name, tmp_path / f"{name}_out", *NO_FILTERS) == 0
+        results.append(results_of(tmp_path / f"{name}_out"))
+    assert results[0].pop("plan.json") != results[1].pop("plan.json")
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("options", [("--num_partitions", "1"), ("--num_partitions", "7")])
+def test_partitions_change_files_but_not_dialogues(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    for month, first in (("2014-12", 0), ("2015-01", 600)):
+        records = random_comments(600, seed=first, first=first)
+        write_dump(tmp_path / "dumps", records, f"RC_{month}")
+    run_extract(tmp_path / "dumps", tmp_path / "two", *NO_FILTERS, "--num_partitions", "2")
+    run_extract(tmp_path / "dumps", tmp_path / "other", *NO_FILTERS, *options)
+    assert turn_ids_of(tmp_path / "two") == turn_ids_of(tmp_path / "other")
+    assert len(turn_ids_of(tmp_path / "two")) > 100
+    assert counts_of(tmp_path / "two") == counts_of(tmp_path / "other")
+
+
+def command(dumps: Path, output: Path, *options: str) -> list[str]:
+    argv = ["--dumps", str(dumps), "--output", str(output), *NO_FILTERS, *options]
+    return [sys.executable, "-m", "data_prep", "extract", *argv]
+
+
+def run_in_group(argv: list[str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        argv,
+        cwd=Path(__file__).parent.parent.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_for_group_to_end(group: int) -> None:
+    """Wait until no process of the group is left; the test's own time limit ends the wait."""
+    while True:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder of dumps, and the results of an extraction that nothing stopped."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    for month in range(1, 7):
+        records = random_comments(3000, seed=month, first=3000 * month)
+        write_dump(folder / "dumps", records, f"RC_2015-{month:02d}")
+    assert run_extract(folder / "dumps", folder / "out", *NO_FILTERS, "--num_partitions", "6") == 0
+    return folder / "dumps", results_of(folder / "out")
+
+
+KILLED_AT_A_CALL = """
+import os, signal, sys
+from importlib import import_module
+from data_prep.extract import main
+
+module, path, number = sys.argv[1:4]
+*owners, name = path.split(".")
+owner = import_module(module)
+for part in owners:
+    owner = getattr(owner, part)
+function = getattr(owner, name)
+calls = 0
+
+def killed(*args, **keywords):
+    global calls
+    calls += 1
+    if calls == int(number):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(*args, **keywords)
+
+setattr(owner, name, killed)
+main(sys.argv[4:])
+"""
+"""A program: extract, and die at the beginning of the n-th call of a function."""
+
+CALLS = [
+    ("data_prep.extract_stages SpillWriter.write 1", "in the middle of the first dump"),
+    ("data_prep.extract_stages SpillWriter.write 4", "in the middle of the fourth dump"),
+    ("data_prep.stages write_json 3", "with a spill that has no marker"),
+    ("data_prep.stages write_json 7", "with a part that has no marker"),
+    ("data_prep.extract_stages DialogueWriter.write 700", "in the middle of a part"),
+    ("data_prep.extract merged 1", "before the counts"),
+    ("data_prep.extract write_json 1", "between one file of counts and the other"),
+    ("data_prep.extract Path.rename 1", "before the dialogues get their name"),
+    ("data_prep.extract shutil.rmtree 1", "before the work files go"),
+]
+
+
+@pytest.mark.parametrize("call", [call for call, _ in CALLS], ids=[when for _, when in CALLS])
+def test_killed_at_a_call_and_started_again_is_as_never_killed(
+    call: str, uninterrupted: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    dumps, expected = uninterrupted
+    options = ("--num_partitions", "6", "--num_workers", "1")
+    argv = command(dumps, tmp_path / "out", *options)[4:]
+    run = run_in_group([sys.executable, "-c", KILLED_AT_A_CALL, *call.split(), *argv])
+    assert run.wait() == -signal.SIGKILL
+    assert run_extract(dumps, tmp_path / "out", *NO_FILTERS, *options) == 0
+    assert results_of(tmp_path / "out") == expected
+
+
+@pytest.mark.parametrize(
+    "moment", ["spills", "markers/read/RC_2015-03.json", "markers/build/part-00002.json"]
+)
+def test_workers_end_with_a_killed_parent_and_the_next_run_is_as_never_killed(
+    moment: str, uninterrupted: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    dumps, expected = uninterrupted
+    options = ("--num_partitions", "6", "--num_workers", "2")
+    run = run_in_group(command(dumps, tmp_path / "out", *options))
+    while run.poll() is None and not (tmp_path / "out" / "work" / moment).exists():
+        time.sleep(0.001)
+    run.kill()  # the parent alone
+    run.wait()
+    wait_for_group_to_end(run.pid)
+    assert run_extract(dumps, tmp_path / "out", *NO_FILTERS, *options[:2]) == 0
+    assert results_of(tmp_path / "out") == expected
+
+
+def test_a_kill_leaves_something_to_go_on_with(
+    uninterrupted: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """The tests above would also pass if every run began anew."""
+    dumps, expected = uninterrupted
+    options = ("--num_partitions", "6", "--keep_work_files")
+    assert run_extract(dumps, tmp_path / "out", *NO_FILTERS, *options) == 0
+    work = tmp_path / "out" / "work"
+    (tmp_path / "out" / "dialogues").rename(work / "dialogues")
+    done = [*work.glob("spills/*"), *work.glob("dialogues/*/*")]
+    forged = {path: path.stat().st_mtime_ns for path in done}
+    (work / "markers" / "build" / "part-00003.json").unlink()
+    assert run_extract(dumps, tmp_path / "out", *NO_FILTERS, *options) == 0
+    for path, time_before in forged.items():
+        path = path if path.exists() else tmp_path / "out" / path.relative_to(work)
+        assert (path.stat().st_mtime_ns != time_before) == (path.name == "part-00003.parquet")
+    results = results_of(tmp_path / "out")
+    assert {name: results[name] for name in expected} == expected
+
+
+@needs_real_dumps
+@pytest.mark.real_data
+def test_real_dumps_add_up_and_every_thread_has_one_split(tmp_path: Path) -> None:
+    dumps = tmp_path / "dumps"
+    dumps.mkdir()
+    for name in ("RC_2005-12.zst", "RC_2006-01.bz2", "RC_2006-02.bz2", "RS_2006-02.bz2"):
+        (dumps / name).symlink_to(REAL_DUMPS / name)
+    assert run_extract(dumps, tmp_path / "out") == 0
+    counts = counts_of(tmp_path / "out")
+    assert [counts[f"200{month}"]["comments_read"] for month in ("5-12", "6-01", "6-02")] == [
+        1075,
+        3666,
+        9095,
+    ]
+    for numbers in counts.values():
+        dropped = sum(n for name, n in numbers.items() if name.startswith("comments_dropped."))
+        assert numbers["comments_read"] == numbers["comments_kept"] + dropped
+        dropped = sum(n for name, n in numbers.items() if name.startswith("paths_dropped."))
+        kept = sum(n for name, n in numbers.items() if name.startswith("dialogues."))
+        assert numbers["paths"] == kept + dropped
+    dialogues = list(all_dialogues(tmp_path / "out"))
+    assert len(dialogues) == sum(
+        number for name, number in counts["total"].items() if name.startswith("dialogues.")
+    )
+    assert all(len(dialogue.turns) >= 2 for dialogue in dialogues)
+    assert len({dialogue.turn_ids for dialogue in dialogues}) == len(dialogues)
