@@ -1,0 +1,164 @@
+"""How many comments and paths came in, were dropped for which reason, and stayed, by month.
+
+A comment counts for the month of its dump, a path for the month of its last comment. Two sums hold
+in every month:
+
+    comments_read = comments_kept + all of comments_dropped
+    paths = dialogues of all splits + all of paths_dropped
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.dialogues import SPLITS
+from data_prep.posts import UNUSABLE
+
+MonthCounts: TypeAlias = dict[str, dict[str, int]]
+"""Month ("2015-02") -> name -> number; a name that is not there stands for 0."""
+
+TRUNCATED_ARCHIVE = "truncated_archive"
+"""Reason of a record that the end of a damaged file cut in two."""
+EXCLUDED_SUBREDDIT = "excluded_subreddit"
+DUPLICATE_ID = "duplicate_id"
+TURN_DROPS = ("removed", "empty", "quote")
+"""What `data_prep.normalize.turn_text` drops a comment for."""
+TOO_FEW_TURNS = "too_few_turns"
+TOO_LONG = "too_long"
+"""Rule 5 of `data_prep.filters`. It is applied before the other rules, see `data_prep.paths`."""
+
+COMMENT_DROPS = (*UNUSABLE, TRUNCATED_ARCHIVE, EXCLUDED_SUBREDDIT, DUPLICATE_ID, *TURN_DROPS)
+
+_LABEL_WIDTH = 34
+_TABLE_WIDTH = 100
+
+
+class Tally:
+    """Counts by month and name while they are being made."""
+
+    def __init__(self) -> None:
+        self._numbers: Counter[tuple[str, str]] = Counter()
+
+    def add(self, month: str, name: str, number: int = 1) -> None:
+        """Count some more of a name."""
+        if number:
+            self._numbers[month, name] += number
+
+    def add_each(self, months: NDArray[np.int32], name: str) -> None:
+        """Count one for each month number (201502) of an array."""
+        for month, number in zip(*np.unique(months, return_counts=True), strict=True):
+            self.add(month_name(int(month)), name, int(number))
+
+    def by_month(self) -> MonthCounts:
+        """The counts so far."""
+        counts: MonthCounts = {}
+        for (month, name), number in sorted(self._numbers.items()):
+            counts.setdefault(month, {})[name] = number
+        return counts
+
+
+def month_number(month: str) -> int:
+    """The month 2015-02 as the number 201502."""
+    return int(month.replace("-", ""))
+
+
+def month_name(number: int) -> str:
+    """The month number 201502 as "2015-02"."""
+    return f"{number // 100:04d}-{number % 100:02d}"
+
+
+def count_names(filter_reasons: Sequence[str]) -> list[str]:
+    """All names, in the order of the flow.
+
+    Args:
+        filter_reasons: of the FilterSet.
+    """
+    path_drops = dict.fromkeys([TOO_FEW_TURNS, TOO_LONG, *filter_reasons])
+    return [
+        "submissions_read",
+        "submissions_unusable",
+        "comments_read",
+        *(f"comments_dropped.{reason}" for reason in COMMENT_DROPS),
+        "comments_kept",
+        "comments_kept.unknown_submission",
+        "comments_kept.unknown_parent",
+        "comments_kept.circle_cut",
+        "paths",
+        *(f"paths_dropped.{reason}" for reason in path_drops),
+        *(f"dialogues.{split}" for split in SPLITS),
+    ]
+
+
+def merged(parts: Iterable[MonthCounts], names: Sequence[str]) -> MonthCounts:
+    """The sums of several counts, months ascending, with every name in every month."""
+    totals: dict[str, Counter[str]] = {}
+    for part in parts:
+        for month, numbers in part.items():
+            unknown = numbers.keys() - set(names)
+            assert not unknown, f"counted under names that no table shows: {sorted(unknown)}"
+            totals.setdefault(month, Counter()).update(numbers)
+    return {month: {name: totals[month][name] for name in names} for month in sorted(totals)}
+
+
+def require_sums(counts: MonthCounts) -> None:
+    """Make sure that nothing was lost uncounted.
+
+    Raises:
+        AssertionError: a month's numbers do not add up; the fault is ours, not the user's.
+    """
+    for month, numbers in counts.items():
+        for whole, parts in (
+            ("comments_read", ("comments_kept", "comments_dropped.")),
+            ("paths", ("dialogues.", "paths_dropped.")),
+        ):
+            total = sum(
+                number
+                for name, number in numbers.items()
+                if name in parts or name.startswith(tuple(part for part in parts if "." in part))
+            )
+            assert numbers[whole] == total, f"{month}: {whole} is {numbers[whole]}, parts {total}"
+
+
+def with_total(counts: MonthCounts) -> MonthCounts:
+    """The counts with a first column "total"."""
+    total: Counter[str] = Counter()
+    for numbers in counts.values():
+        total.update(numbers)
+    names = next(iter(counts.values()), {})
+    return {"total": {name: total[name] for name in names}, **counts}
+
+
+def as_tsv(counts: MonthCounts) -> str:
+    """One line a name, one column a month, tab-separated."""
+    columns = with_total(counts)
+    lines = [["count", *columns]]
+    lines += [
+        [name, *(str(numbers[name]) for numbers in columns.values())] for name in columns["total"]
+    ]
+    return "".join("\t".join(line) + "\n" for line in lines)
+
+
+def as_text(counts: MonthCounts) -> str:
+    """A table for people: _TABLE_WIDTH columns wide, further months below one another.
+
+    Reasons that never occurred are left out; the file has them.
+    """
+    columns = with_total(counts)
+    names = [name for name, number in columns["total"].items() if number or "_dropped." not in name]
+    months = list(columns)
+    width = 3 + max(7, *(len(f"{number:,}") for number in columns["total"].values()))
+    per_block = (_TABLE_WIDTH - _LABEL_WIDTH) // width
+    blocks = []
+    for start in range(0, len(months), per_block):
+        shown = months[start : start + per_block]
+        lines = [" " * _LABEL_WIDTH + "".join(f"{month:>{width}}" for month in shown)]
+        for name in names:
+            whole, _, part = name.partition(".")
+            label = f"  - {part}" if whole.endswith("_dropped") else name.replace(".", ", ")
+            numbers = "".join(f"{columns[month][name]:>{width},}" for month in shown)
+            lines.append(f"{label:<{_LABEL_WIDTH}}{numbers}")
+        blocks.append("\n".join(lines) + "\n")
+    return "\n".join(blocks)
