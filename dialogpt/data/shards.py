@@ -55,6 +55,7 @@ class ShardInfo:
             knowledge apart.
         num_words: blank-separated words of all turns.
         num_chunks: entries of the LMDB file.
+        chunk_dialogues: dialogues in each chunk but the last, which may hold fewer.
         num_bytes: size of the LMDB file.
         sha256: file ending -> checksum.
     """
@@ -65,6 +66,7 @@ class ShardInfo:
     num_tokens: int
     num_words: int
     num_chunks: int
+    chunk_dialogues: int
     num_bytes: int
     sha256: dict[str, str]
 
@@ -227,6 +229,7 @@ class ShardWriter:
             num_tokens=int(sizes[:, 0].sum(dtype=np.int64)) - self._num_turns,
             num_words=self._num_words,
             num_chunks=self._num_chunks,
+            chunk_dialogues=self._chunk_dialogues,
             num_bytes=database.stat().st_size,
             sha256={"lmdb": file_sha256(database), "sizes.npy": file_sha256(sizes_file)},
         )

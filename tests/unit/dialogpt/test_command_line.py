@@ -1,0 +1,138 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dialogpt.command_line import (
+    UserError,
+    as_plain,
+    parse_config,
+    require_folder,
+    run_command,
+)
+from dialogpt.config import TrainConfig
+from dialogpt.records import RecordError
+
+NEEDED = ["--output", "o", "--data.shards", "s", "--schedule.learning_rate", "1e-4"]
+
+
+def parse(*options):
+    return parse_config(TrainConfig, [*NEEDED, *options], prog="train")
+
+
+def test_a_dotted_option_changes_one_value():
+    config, resolved = parse("--model.num_layers", "3", "--direction", "backward")
+    assert (config.model.num_layers, config.model.hidden_size) == (3, 768)
+    assert config.direction == "backward"
+    assert yaml.safe_load(resolved)["model"]["num_layers"] == 3
+
+
+def test_later_options_override_the_file(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("model: {num_layers: 5, num_heads: 6}\nseed: 7\n")
+    config, resolved = parse("--config", str(path), "--seed", "8")
+    assert (config.model.num_layers, config.model.num_heads, config.seed) == (5, 6, 8)
+    assert "config" not in yaml.safe_load(resolved)
+
+
+def test_the_resolved_yaml_gives_the_same_config(tmp_path):
+    config, resolved = parse("--batch.accumulation_steps", "4", "--no_tensorboard")
+    path = tmp_path / "resolved.yaml"
+    path.write_text(resolved)
+    again, text = parse_config(TrainConfig, ["--config", str(path)], prog="train")
+    assert again == config
+    assert text == resolved
+    assert again.tensorboard is False
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--schedule.warmup_step", "3"],  # a prefix of a real name
+        ["--schedule.warmup", "3"],
+        ["--learning_rate", "1"],
+        ["--model.dropout", "high"],
+        ["--direction", "sideways"],
+        ["--model.num_heads", "7"],  # 768 is no multiple
+        ["--schedule.learning_rate", "-1"],
+    ],
+)
+def test_a_wrong_option_ends_with_exit_code_2_and_names_itself(options, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse(*options)
+    assert stopped.value.code == 2
+    assert options[0].removeprefix("--").rpartition(".")[2] in capsys.readouterr().err
+
+
+def test_an_unknown_key_in_a_file_ends_with_exit_code_2(tmp_path, capsys):
+    path = tmp_path / "run.yaml"
+    path.write_text("schedule: {learning_rate: 1e-5, warmup_step: 10}\n")
+    with pytest.raises(SystemExit) as stopped:
+        parse("--config", str(path))
+    assert stopped.value.code == 2
+    assert "warmup_step" in capsys.readouterr().err
+
+
+def test_the_help_of_an_option_is_the_docstring_of_its_field(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse("--help")
+    assert stopped.value.code == 0
+    assert "Optimizer steps (not micro-batches)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UserError("mend it"), 1),
+        (RecordError("a.jsonl:3: mend it"), 1),
+        (FileNotFoundError(2, "mend it"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_what_the_user_can_mend_is_a_message_and_an_exit_code(error, code, capsys):
+    def command():
+        raise error
+
+    with pytest.raises(SystemExit) as stopped:
+        run_command(command)
+    assert stopped.value.code == code
+    captured = capsys.readouterr().err
+    assert ("mend it" in captured) == (code == 1)
+    assert "Traceback" not in captured
+
+
+def test_a_bug_keeps_its_traceback():
+    def command():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_command(command)
+
+
+def test_require_folder_says_what_it_found(tmp_path):
+    require_folder(tmp_path, "a folder", "make it")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="expected a folder of shards, found a file; make it"):
+        require_folder(tmp_path / "file", "a folder of shards", "make it")
+    with pytest.raises(UserError, match="found nothing"):
+        require_folder(tmp_path / "absent", "a folder", "make it")
+
+
+@dataclass
+class Inner:
+    path: Path = Path("a/b")
+    numbers: tuple[int, ...] = (1, 2)
+
+
+@dataclass
+class Outer:
+    inner: Inner = field(default_factory=Inner)
+    names: dict[str, Inner] = field(default_factory=lambda: {"x": Inner(numbers=())})
+
+
+def test_nested_dataclasses_become_plain_values():
+    assert as_plain(Outer()) == {
+        "inner": {"path": "a/b", "numbers": [1, 2]},
+        "names": {"x": {"path": "a/b", "numbers": []}},
+    }
