@@ -1,0 +1,94 @@
+"""Processes and precision: what the hardware has, and sums over ranks; plain in a single process.
+
+Started by `accelerate launch`, or plainly: the same code serves both.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.distributed
+from accelerate import Accelerator, PartialState
+from accelerate.utils import parse_flag_from_env
+
+from dialogpt.command_line import UserError
+
+ResolvedPrecision = Literal["bf16", "fp16", "fp32"]
+
+_BF16_CAPABILITY = (8, 0)
+"""Ampere is the first generation of NVIDIA GPUs that computes in bfloat16."""
+
+
+def choose_precision(
+    wanted: str, device_type: str, *, capability: tuple[int, int] | None
+) -> ResolvedPrecision:
+    """The number format to compute in; weights and the optimizer stay float32.
+
+    Args:
+        wanted: "auto", "bf16", "fp16" or "fp32".
+        device_type: "cuda", "cpu" or another of torch's.
+        capability: compute capability of a CUDA device; None for other devices.
+
+    Raises:
+        UserError: the device cannot do what is asked for.
+    """
+    has_bf16 = device_type == "cpu" or (capability is not None and capability >= _BF16_CAPABILITY)
+    if wanted == "auto":
+        if device_type != "cuda":
+            return "fp32"
+        return "bf16" if has_bf16 else "fp16"
+    if wanted == "bf16" and not has_bf16:
+        raise UserError(
+            f"precision bf16: expected a GPU of compute capability {_BF16_CAPABILITY[0]}.0 or "
+            f"newer, found {device_type} {capability}; take auto, fp16 or fp32"
+        )
+    if wanted == "fp16" and device_type != "cuda":
+        raise UserError(
+            f"precision fp16: expected a CUDA GPU, found {device_type}; take auto, bf16 or fp32"
+        )
+    if wanted == "bf16":
+        return "bf16"
+    return "fp16" if wanted == "fp16" else "fp32"
+
+
+def start_accelerator(wanted_precision: str) -> tuple[Accelerator, ResolvedPrecision]:
+    """The accelerator of this process, joined with the other ranks, and the precision.
+
+    Raises:
+        UserError: the device cannot do the precision asked for.
+    """
+    # Said outright: left to itself, accelerate joins ranks on GPUs only, and two processes on a CPU
+    # would each train alone and write over one another.
+    on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+    device_type = PartialState(cpu=on_cpu).device.type
+    capability = torch.cuda.get_device_capability() if device_type == "cuda" else None
+    precision = choose_precision(wanted_precision, device_type, capability=capability)
+    # gradient_accumulation_steps stays at 1: with more, accelerate divides the loss by the number
+    # of micro-batches, which is a mean of means; train.step divides by the tokens of the step.
+    accelerator = Accelerator(
+        cpu=on_cpu,
+        mixed_precision="no" if precision == "fp32" else precision,
+        gradient_accumulation_steps=1,
+    )
+    return accelerator, precision
+
+
+def num_ranks() -> int:
+    """Processes of this run."""
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def sum_over_ranks(values: Sequence[float], device: torch.device) -> list[float]:
+    """Each value summed over all ranks, in double precision; the same numbers on every rank."""
+    if num_ranks() == 1:
+        return list(values)
+    summed = torch.tensor(values, dtype=torch.float64, device=device)
+    torch.distributed.all_reduce(summed)
+    result: list[float] = summed.tolist()
+    return result
+
+
+def wait_for_all_ranks() -> None:
+    """Return when every rank has come here."""
+    if num_ranks() > 1:
+        torch.distributed.barrier()

@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from dialogpt.command_line import UserError
+from dialogpt.distributed import choose_precision, num_ranks, sum_over_ranks, wait_for_all_ranks
+
+V100, A100 = (7, 0), (8, 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "capability", "expected"),
+    [
+        ("auto", "cuda", A100, "bf16"),
+        ("auto", "cuda", (9, 0), "bf16"),
+        ("auto", "cuda", V100, "fp16"),
+        ("auto", "cuda", (7, 5), "fp16"),
+        ("auto", "cpu", None, "fp32"),
+        ("auto", "mps", None, "fp32"),
+        ("fp16", "cuda", A100, "fp16"),
+        ("fp32", "cuda", A100, "fp32"),
+        ("bf16", "cpu", None, "bf16"),
+    ],
+)
+def test_precision_follows_the_hardware(wanted, device, capability, expected):
+    assert choose_precision(wanted, device, capability=capability) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "capability"),
+    [("bf16", "cuda", V100), ("bf16", "mps", None), ("fp16", "cpu", None)],
+)
+def test_a_precision_that_the_device_lacks_is_an_error(wanted, device, capability):
+    with pytest.raises(UserError, match=f"precision {wanted}: expected"):
+        choose_precision(wanted, device, capability=capability)
+
+
+def test_a_single_process_is_its_own_sum():
+    assert num_ranks() == 1
+    assert sum_over_ranks([1.5, 2.0], torch.device("cpu")) == [1.5, 2.0]
+    wait_for_all_ranks()
