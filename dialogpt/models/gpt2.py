@@ -1,0 +1,117 @@
+"""GPT-2 through transformers: new or from a checkpoint, and its loss on a batch.
+
+Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; DialoGPT
+(arXiv:1911.00536) trains the same architecture on dialogues.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import GPT2Config, GPT2LMHeadModel
+from transformers.utils.logging import disable_progress_bar
+
+from dialogpt.checkpoint import resolve_model_folder
+from dialogpt.command_line import UserError
+from dialogpt.config import ModelConfig
+from dialogpt.models.base import LanguageBatch
+from dialogpt.models.losses import scored_positions, token_nll
+
+
+class DialogueModel(nn.Module):
+    """A GPT-2 language model with the loss of `dialogpt.models.base.DialogueLoss`.
+
+    Args:
+        language_model: transformers' GPT2LMHeadModel.
+    """
+
+    def __init__(self, language_model: Any) -> None:
+        super().__init__()
+        self.language_model = language_model
+
+    def forward(self, batch: LanguageBatch) -> dict[str, Tensor]:
+        """{"nll": () float32}, nats summed over the batch's target tokens.
+
+        Neither mask, positions nor token types are passed. Rows are padded on the right and
+        attention looks left only, so no real token sees padding, and positions count from 0 as they
+        are; attention without a mask runs on the fast causal kernels. Token types would be looked
+        up in GPT-2's word table (DialoGPT#17).
+        """
+        hidden = self.language_model.transformer(batch.input_ids, use_cache=False)[0]
+        states, targets = scored_positions(hidden, batch.labels)
+        return {"nll": token_nll(self.language_model.lm_head(states), targets)}
+
+    def loss_counts(self, batch: LanguageBatch) -> dict[str, int]:
+        """{"nll": target tokens}."""
+        return {"nll": batch.num_target_tokens}
+
+    def save(self, folder: Path) -> None:
+        """Write config.json and model.safetensors; GPT2LMHeadModel.from_pretrained reads them."""
+        disable_progress_bar()  # training has a bar of its own
+        self.language_model.save_pretrained(folder)
+
+
+def build_gpt2(config: ModelConfig, *, vocab_size: int, eos_id: int) -> DialogueModel:
+    """A GPT-2 in float32, new or from a checkpoint, for a tokenizer.
+
+    A new one is initialised as GPT-2 was: N(0, 0.02), and N(0, 0.02 / sqrt(2 x layers)) for the
+    projections that end on the residual stream. transformers does so; the tests hold it to that.
+
+    Args:
+        config: sizes, or where the checkpoint is.
+        vocab_size: ids of the tokenizer.
+        eos_id: its end-of-turn id, which generation starts and stops with.
+
+    Raises:
+        UserError: there is no such checkpoint, or it has another vocabulary or architecture.
+    """
+    dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), config.dropout)
+    if config.init == "scratch":
+        sizes = GPT2Config(
+            vocab_size=vocab_size,
+            n_positions=config.max_positions,
+            n_embd=config.hidden_size,
+            n_layer=config.num_layers,
+            n_head=config.num_heads,
+            bos_token_id=eos_id,
+            eos_token_id=eos_id,
+            **dropout,
+        )
+        return DialogueModel(GPT2LMHeadModel(sizes))
+    return DialogueModel(_load(resolve_model_folder(config.init), vocab_size, dropout))
+
+
+def _load(name: str, vocab_size: int, dropout: dict[str, float]) -> Any:
+    disable_progress_bar()
+    try:
+        model, loading = GPT2LMHeadModel.from_pretrained(
+            name,
+            dtype=torch.float32,  # weights may be stored in half precision; the optimizer needs 32
+            use_safetensors=True,  # the older format is pickle, which can run code
+            output_loading_info=True,
+            **dropout,
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"model.init {name!r}: expected 'scratch', a folder with config.json and "
+            f"model.safetensors, or the name of a GPT-2 on the hub; found none that loads ({error})"
+        ) from error
+    missing = [key for key in loading["missing_keys"] if key != "lm_head.weight"]  # tied
+    if missing:
+        raise UserError(
+            f"model.init {name!r}: expected the weights of a GPT-2, found none for "
+            f"{len(missing)} parameters, {sorted(missing)[0]} among them; name another checkpoint"
+        )
+    if model.config.vocab_size != vocab_size:
+        raise UserError(
+            f"model.init {name!r}: expected a vocabulary of {vocab_size} ids, as the shards' "
+            f"tokenizer has, found {model.config.vocab_size}; write the shards with the "
+            "checkpoint's tokenizer, or take another checkpoint"
+        )
+    return model
+
+
+def num_parameters(model: nn.Module) -> int:
+    """Trainable parameters; tied ones count once."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
