@@ -1,0 +1,235 @@
+"""The loop: validate -> step -> log -> validate -> save."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from accelerate import Accelerator
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from dialogpt.checkpoint import ModelCard, RunFolder, write_model_folder
+from dialogpt.config import TrainConfig
+from dialogpt.data.batch import Batch
+from dialogpt.data.loader import StepLoader
+from dialogpt.distributed import wait_for_all_ranks
+from dialogpt.run_log import RunLog
+from dialogpt.train.progress import Progress, Totals
+from dialogpt.train.report import interval_metrics, short_form, warn_if_overfitting
+from dialogpt.train.schedule import learning_rate
+from dialogpt.train.state import Identity, save_checkpoint
+from dialogpt.train.step import StepResult, TrainingDivergedError, Updater
+from dialogpt.train.stop_signal import StopSignal
+from dialogpt.train.validate import validate
+
+logger = logging.getLogger(__name__)
+
+_MAX_SKIPPED_IN_A_ROW = 50
+"""Each overflow halves the loss scale; from 65,536 it is 0 in float32 long before."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What `run` has put together for the loop.
+
+    Attributes:
+        model: the model itself, not its wrapper.
+        optimizer, updater: over its parameters.
+        accelerator: device, ranks, precision.
+        train_loader, valid_loader: valid_loader is None without validation dialogues.
+        run_folder: where models and checkpoints go.
+        log: metrics; None on all ranks but the first.
+        tokenizer_folder: goes into every model folder.
+        card: of the model; step and valid_loss are filled in when it is written.
+        identity: what the order of the data depends on.
+        total_steps: the last step.
+    """
+
+    model: Any
+    optimizer: Any
+    updater: Updater
+    accelerator: Accelerator
+    train_loader: StepLoader
+    valid_loader: StepLoader | None
+    run_folder: RunFolder
+    log: RunLog | None
+    tokenizer_folder: Path
+    card: ModelCard
+    identity: Identity
+    total_steps: int
+
+
+class Trainer:
+    """Runs the loop from wherever `progress` is.
+
+    Args:
+        config: the run's.
+        parts: what it works with.
+        progress: where the run is; changed in place.
+    """
+
+    def __init__(self, config: TrainConfig, parts: Parts, progress: Progress) -> None:
+        self._config = config
+        self._parts = parts
+        self._progress = progress
+        self._step_seconds = self._waiting_seconds = 0.0
+        # In a log file a bar is noise; there, each line of metrics is a log line.
+        self._shows_bar = parts.log is not None and sys.stderr.isatty()
+
+    def run(self) -> int:
+        """Train to the end, or until told to stop; 0, or the exit code of the signal."""
+        config, parts, progress = self._config, self._parts, self._progress
+        bar = tqdm(
+            total=parts.total_steps,
+            initial=progress.step,
+            unit="step",
+            disable=not self._shows_bar,
+            dynamic_ncols=True,
+        )
+        with StopSignal() as stop, bar, logging_redirect_tqdm():
+            if progress.step == 0:  # so that the fall is seen from where it began
+                self._validate()
+            started = perf_counter()
+            for micro_batches in self._micro_batches():
+                self._waiting_seconds += perf_counter() - started
+                result, rate = self._step(micro_batches, stop_requested=stop.received > 0)
+                self._step_seconds += perf_counter() - started
+                bar.update()
+                is_last = progress.step == parts.total_steps
+                if progress.step % config.log_every_steps == 0 or is_last:
+                    self._log(result, rate, bar)
+                if progress.step % config.validation.every_steps == 0 or is_last:
+                    self._validate()
+                if is_last and not progress.finished:
+                    progress.finished = f"step {progress.step} was the last"
+                due = progress.step % config.checkpoint.every_steps == 0
+                if due or progress.finished or result.stop_requested:
+                    self._save()
+                if progress.finished:
+                    logger.info("Finished: %s", progress.finished)
+                    return 0
+                if result.stop_requested:
+                    logger.warning(
+                        "Stopped by a signal after step %d, which is saved; give the same command "
+                        "again to go on",
+                        progress.step,
+                    )
+                    return stop.exit_code
+                started = perf_counter()
+        raise AssertionError("the data ended before the last step")
+
+    def _micro_batches(self) -> Iterator[list[Batch]]:
+        progress = self._progress
+        while True:
+            # An epoch ends when `Progress.take` has counted its last step.
+            yield from self._parts.train_loader.epoch(progress.epoch, progress.step_in_epoch)
+
+    def _step(
+        self, micro_batches: list[Batch], *, stop_requested: bool
+    ) -> tuple[StepResult, float]:
+        progress, schedule = self._progress, self._config.schedule
+        rate = learning_rate(
+            progress.step + 1,
+            schedule.name,
+            peak=schedule.learning_rate,
+            warmup_steps=schedule.warmup_steps,
+            total_steps=self._parts.total_steps,
+        )
+        result = self._parts.updater.step(
+            micro_batches, progress.step + 1, learning_rate=rate, stop_requested=stop_requested
+        )
+        steps_in_epoch = self._parts.train_loader.planner.num_steps(progress.epoch)
+        progress.take(result, steps_in_epoch=steps_in_epoch)
+        if progress.num_skipped_in_a_row > _MAX_SKIPPED_IN_A_ROW:
+            raise TrainingDivergedError(
+                f"step {progress.step}: expected finite gradients, found none in the last "
+                f"{progress.num_skipped_in_a_row} steps at any float16 loss scale; take precision "
+                "bf16 or fp32, or lower schedule.learning_rate"
+            )
+        return result, rate
+
+    def _log(self, result: StepResult, rate: float, bar: Any) -> None:
+        """First rank: a line of metrics on the steps since the last one; all: start anew."""
+        progress, totals = self._progress, self._progress.since_log
+        seconds, waiting = self._step_seconds, self._waiting_seconds
+        self._step_seconds = self._waiting_seconds = 0.0
+        progress.since_log = Totals()
+        if self._parts.log is None:
+            return
+        values = interval_metrics(progress, totals, learning_rate=rate)
+        values["epoch"] = progress.epoch + progress.step_in_epoch / self._steps_in_epoch()
+        values["tokens_per_second"] = totals.num_tokens / seconds
+        values["waiting_share"] = waiting / seconds
+        if not result.was_skipped:
+            values["grad_norm"] = result.grad_norm
+        self._parts.log.write("train", progress.step, values)
+        shown = short_form(values)
+        bar.set_postfix(shown)
+        if not self._shows_bar:
+            text = "  ".join(f"{name} {value}" for name, value in shown.items())
+            logger.info("step %d/%d  %s", progress.step, self._parts.total_steps, text)
+
+    def _steps_in_epoch(self) -> int:
+        return self._parts.train_loader.planner.num_steps(self._progress.epoch)
+
+    def _validate(self) -> None:
+        """All ranks: measure, remember, warn; the first one saves a new best model."""
+        config, parts, progress = self._config, self._parts, self._progress
+        if parts.valid_loader is None:
+            return
+        steps = tqdm(
+            parts.valid_loader.epoch(0),
+            desc="validation",
+            total=parts.valid_loader.planner.num_steps(0),
+            leave=False,
+            disable=not self._shows_bar,
+        )
+        result = validate(parts.model, steps, accelerator=parts.accelerator)
+        before = (progress.train_loss, progress.valid_loss)
+        is_best = progress.take_validation(result.loss, config.validation)
+        metrics = result.metrics()
+        if parts.log is not None:
+            parts.log.write("valid", progress.step, metrics)
+        logger.info(
+            "step %d  validation loss %.4f  perplexity %.2f a token, %.1f a word%s",
+            progress.step,
+            result.loss,
+            metrics["perplexity"],
+            metrics["word_perplexity"],
+            "  (best)" if is_best else "",
+        )
+        warn_if_overfitting(progress, before)
+        if is_best and parts.accelerator.is_main_process:
+            parts.run_folder.publish_best(progress.step, self._write_model)
+        wait_for_all_ranks()
+
+    def _card(self) -> ModelCard:
+        progress, card = self._progress, self._parts.card
+        return card.at(step=progress.step, valid_loss=progress.valid_loss)
+
+    def _write_model(self, folder: Path) -> None:
+        write_model_folder(
+            folder,
+            self._parts.model,
+            tokenizer_folder=self._parts.tokenizer_folder,
+            card=self._card(),
+        )
+
+    def _save(self) -> None:
+        parts = self._parts
+        save_checkpoint(
+            parts.run_folder,
+            parts.model,
+            optimizer=parts.optimizer,
+            accelerator=parts.accelerator,
+            progress=self._progress,
+            identity=parts.identity,
+            tokenizer_folder=parts.tokenizer_folder,
+            card=self._card(),
+        )
+        if parts.valid_loader is None and parts.accelerator.is_main_process:
+            parts.run_folder.last_is_best()

@@ -1,0 +1,69 @@
+"""What a run says of itself while it trains."""
+
+import logging
+
+from dialogpt.train.progress import Progress, Totals
+from dialogpt.train.validate import perplexity
+
+logger = logging.getLogger(__name__)
+
+Metrics = dict[str, float | int]
+
+
+def interval_metrics(progress: Progress, totals: Totals, *, learning_rate: float) -> Metrics:
+    """The numbers of some steps that are the same however fast they were made.
+
+    Args:
+        progress: where the run is.
+        totals: sums over the steps.
+        learning_rate: of the last of them.
+    """
+    losses = totals.losses()
+    return {
+        "loss": sum(losses.values()),
+        **losses,
+        "learning_rate": learning_rate,
+        "tokens": totals.num_tokens,
+        "target_tokens": totals.loss_counts.get("nll", 0),
+        "padding_share": totals.padding_share,
+        "skipped_steps": progress.num_skipped_steps,
+        "skipped_dialogues": progress.num_skipped_dialogues,
+    }
+
+
+def short_form(metrics: Metrics) -> dict[str, str]:
+    """What stands at the end of the progress bar; tokens a second are without padding."""
+    return {
+        "loss": f"{metrics['loss']:.3f}",
+        "ppl": f"{perplexity(metrics['loss']):.1f}",
+        "tok/s": f"{metrics['tokens_per_second']:,.0f}",
+        "pad": f"{metrics['padding_share']:.0%}",
+        "wait": f"{metrics['waiting_share']:.0%}",
+        "lr": f"{metrics['learning_rate']:.1e}",
+    }
+
+
+def warn_if_overfitting(progress: Progress, former: tuple[float | None, float | None]) -> bool:
+    """Whether the model learns its training data and gets worse on other data; if so, say it.
+
+    Args:
+        progress: holds the losses of now.
+        former: training and validation loss at the validation before; None where there was none.
+    """
+    train, valid = progress.train_loss, progress.valid_loss
+    former_train, former_valid = former
+    if train is None or valid is None or former_train is None or former_valid is None:
+        return False
+    if train >= former_train or valid <= former_valid:
+        return False
+    logger.warning(
+        "Training loss falls (%.4f -> %.4f) while validation loss rises (%.4f -> %.4f): the model "
+        "overfits. The best one is that of step %d; more data, more model.dropout or "
+        "validation.patience would help",
+        former_train,
+        train,
+        former_valid,
+        valid,
+        progress.best_step,
+    )
+    return True

@@ -1,0 +1,243 @@
+"""TrainConfig -> loaders, model, optimizer, resume -> loop."""
+
+import hashlib
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from dialogpt.checkpoint import ModelCard, RunFolder, read_model_card, resolve_model_folder
+from dialogpt.command_line import UserError, require_folder
+from dialogpt.config import BatchConfig, TrainConfig
+from dialogpt.data.loader import StepLoader
+from dialogpt.data.shards import Manifest, read_manifest
+from dialogpt.distributed import num_ranks, start_accelerator, wait_for_all_ranks
+from dialogpt.models.gpt2 import DialogueModel, build_gpt2, num_parameters
+from dialogpt.run_log import RunLog
+from dialogpt.seeding import seed_everything
+from dialogpt.tokenization import load_tokenizer
+from dialogpt.train.loop import Parts, Trainer
+from dialogpt.train.optim import build_optimizer
+from dialogpt.train.progress import Progress
+from dialogpt.train.settings import CONFIG_FILE, check_same_config
+from dialogpt.train.state import Identity, read_state, restore_checkpoint
+from dialogpt.train.step import Updater
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig, resolved: str) -> int:
+    """Train, or go on with, the run in config.output.
+
+    Args:
+        config: the run's.
+        resolved: the same as YAML, kept in the run folder.
+
+    Returns:
+        0 at the end of training; 128 + signal when stopped, with everything saved.
+
+    Raises:
+        UserError: data, tokenizer, checkpoint or run folder are not what the config needs.
+    """
+    accelerator, precision = start_accelerator(config.precision)
+    logging.basicConfig(format="%(message)s")
+    # One voice: the other ranks would say the same; their errors are printed.
+    logging.getLogger("dialogpt").setLevel(
+        logging.INFO if accelerator.is_main_process else logging.ERROR
+    )
+    shards = Path(config.data.shards)
+    manifests = _read_manifests(shards)
+    output = Path(config.output)
+    check_same_config(output / CONFIG_FILE, resolved)
+    run_folder = RunFolder(output, keep_last=config.checkpoint.keep_last)
+    identity = Identity(num_ranks=num_ranks(), shards=_fingerprint(manifests["train"]))
+    checkpoint = next(reversed(run_folder.checkpoints()), None)
+    state = None if checkpoint is None else read_state(checkpoint, identity)
+    progress = Progress() if state is None else Progress.from_json(state["progress"])
+    if progress.finished:
+        logger.info("%s: training is finished: %s", output, progress.finished)
+        return 0
+
+    parts = _build(config, manifests, run_folder, accelerator, identity, checkpoint)
+    if accelerator.is_main_process:
+        (output / CONFIG_FILE).write_text(resolved, encoding="utf-8")
+    _describe(config, parts, precision)
+    if checkpoint is not None and state is not None:
+        logger.info("Going on after step %d from %s", progress.step, checkpoint)
+        restore_checkpoint(
+            checkpoint,
+            state,
+            model=parts.model,
+            optimizer=parts.optimizer,
+            accelerator=accelerator,
+        )
+    log = None
+    if accelerator.is_main_process:
+        log = RunLog(output, last_step=progress.step, tensorboard=config.tensorboard)
+    try:
+        return Trainer(config, replace(parts, log=log), progress).run()
+    finally:
+        if log is not None:
+            log.close()
+
+
+def _read_manifests(shards: Path) -> dict[str, Manifest]:
+    """The manifest of train and, where there are dialogues, valid."""
+    require_folder(shards, "a folder of shards", "run `python -m data_prep shards` first")
+    tokenizer = load_tokenizer(str(shards / "tokenizer"))
+    manifests = {"train": read_manifest(shards / "train", tokenizer=tokenizer)}
+    if (shards / "valid").is_dir():
+        manifests["valid"] = read_manifest(shards / "valid", tokenizer=tokenizer)
+    if "valid" not in manifests or manifests["valid"].num_dialogues == 0:
+        manifests.pop("valid", None)
+        logger.warning(
+            "%s: no validation dialogues, so nothing tells when to stop: best/ will be the last "
+            "model. Extract with a larger split.valid_fraction to have some",
+            shards / "valid",
+        )
+    return manifests
+
+
+def _fingerprint(manifest: Manifest) -> str:
+    sums = sorted(value for shard in manifest.shards for value in shard.sha256.values())
+    return hashlib.sha256("".join(sums).encode()).hexdigest()[:16]
+
+
+def _build(
+    config: TrainConfig,
+    manifests: dict[str, Manifest],
+    run_folder: RunFolder,
+    accelerator: Accelerator,
+    identity: Identity,
+    checkpoint: Path | None,
+) -> Parts:
+    manifest = manifests["train"]
+    loaders = _build_loaders(config, manifests, rank=accelerator.process_index)
+    seed_everything(config.seed)  # without the rank: all ranks begin with the same weights
+    model = _build_model(config, manifest, checkpoint)
+    seed_everything(config.seed, rank=accelerator.process_index)
+    model.to(accelerator.device)
+    optimizer = build_optimizer(
+        model, config.optimizer, learning_rate=config.schedule.learning_rate
+    )
+    updater = Updater(
+        model,
+        optimizer,
+        accelerator=accelerator,
+        max_grad_norm=config.optimizer.max_grad_norm,
+        failures=run_folder.path,
+    )
+    if accelerator.is_main_process:
+        run_folder.path.mkdir(parents=True, exist_ok=True)
+    wait_for_all_ranks()
+    card = ModelCard(
+        direction=config.direction,
+        max_seq_len=config.data.max_seq_len,
+        text_rules=manifest.text_rules,
+        tokenizer_kind=manifest.tokenizer_kind,
+        tokenizer_fingerprint=manifest.tokenizer_fingerprint,
+        eos_id=manifest.eos_id,
+        step=0,
+        valid_loss=None,
+    )
+    planner = loaders["train"].planner
+    limit = config.max_steps or None
+    total_steps = 0
+    for epoch in range(config.max_epochs):
+        if limit is None or total_steps < limit:
+            total_steps += planner.num_steps(epoch)
+    return Parts(
+        model=model,
+        optimizer=optimizer,
+        updater=updater,
+        accelerator=accelerator,
+        train_loader=loaders["train"],
+        valid_loader=loaders.get("valid"),
+        run_folder=run_folder,
+        log=None,
+        tokenizer_folder=Path(config.data.shards) / "tokenizer",
+        card=card,
+        identity=identity,
+        total_steps=total_steps if limit is None else min(limit, total_steps),
+    )
+
+
+def _build_loaders(
+    config: TrainConfig, manifests: dict[str, Manifest], *, rank: int
+) -> dict[str, StepLoader]:
+    """Split -> loader; validation takes no accumulation and always the same order."""
+    plain = BatchConfig(
+        micro_batch_tokens=config.batch.micro_batch_tokens,
+        max_micro_batch_size=config.batch.max_micro_batch_size,
+    )
+    settings: dict[str, tuple[BatchConfig, int, int]] = {
+        "train": (config.batch, config.seed, 0),
+        "valid": (plain, 0, config.validation.max_dialogues),
+    }
+    loaders = {}
+    for split, manifest in manifests.items():
+        batch, seed, max_dialogues = settings[split]
+        loaders[split] = StepLoader(
+            Path(config.data.shards) / split,
+            manifest,
+            data=config.data,
+            batch=batch,
+            direction=config.direction,
+            rank=rank,
+            num_ranks=num_ranks(),
+            seed=seed,
+            max_dialogues=max_dialogues,
+        )
+    return loaders
+
+
+def _build_model(config: TrainConfig, manifest: Manifest, checkpoint: Path | None) -> DialogueModel:
+    """The run's model as it was at a checkpoint, or as the config begins it."""
+    source = config.model
+    if checkpoint is not None:
+        source = replace(source, init=str(checkpoint / "model"))
+    elif source.init != "scratch":
+        card = read_model_card(Path(resolve_model_folder(source.init)))
+        if card is not None and card.tokenizer_fingerprint != manifest.tokenizer_fingerprint:
+            raise UserError(
+                f"model.init {source.init!r}: expected a model of the shards' tokenizer "
+                f"{manifest.tokenizer_fingerprint}, found one of {card.tokenizer_fingerprint}; "
+                "write the shards with the model's tokenizer, or take another model"
+            )
+    model = build_gpt2(source, vocab_size=manifest.vocab_size, eos_id=manifest.eos_id)
+    num_positions = model.language_model.config.n_positions
+    if config.data.max_seq_len > num_positions:
+        raise UserError(
+            f"data.max_seq_len {config.data.max_seq_len}: expected at most the model's "
+            f"{num_positions} positions; lower it, or raise model.max_positions"
+        )
+    return model
+
+
+def _describe(config: TrainConfig, parts: Parts, precision: str) -> None:
+    """Say what follows from the settings before anything runs for long."""
+    planner = parts.train_loader.planner
+    num_steps = planner.num_steps(0)
+    num_dialogues = parts.train_loader.num_dialogues
+    num_tokens = int(planner.lengths.sum(dtype="int64"))
+    valid = parts.valid_loader.num_dialogues if parts.valid_loader else 0
+    logger.info("Run folder   %s", config.output)
+    logger.info(
+        "Model        %s, %s parameters, %s on %s x %d",
+        config.direction,
+        f"{num_parameters(parts.model):,}",
+        precision,
+        parts.accelerator.device.type,
+        parts.identity.num_ranks,
+    )
+    logger.info(
+        "Dialogues    %s to train on, %s to validate on", f"{num_dialogues:,}", f"{valid:,}"
+    )
+    logger.info(
+        "Epoch        %s steps of about %s tokens and %s dialogues",
+        f"{num_steps:,}",
+        f"{num_tokens / num_steps:,.0f}",
+        f"{num_dialogues / num_steps:,.0f}",
+    )
+    logger.info("Steps        %s in at most %d epochs", f"{parts.total_steps:,}", config.max_epochs)

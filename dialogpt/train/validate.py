@@ -1,0 +1,85 @@
+"""Validation loss: sums over all batches and ranks, divided once."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from dialogpt.data.batch import Batch
+from dialogpt.distributed import sum_over_ranks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValidationResult:
+    """Loss on a split.
+
+    Attributes:
+        nll: summed negative log-likelihood of all targets, nats.
+        num_tokens, num_words, num_chars: of the targets; end-of-turn tokens count as tokens only.
+    """
+
+    nll: float
+    num_tokens: int
+    num_words: float
+    num_chars: float
+
+    @property
+    def loss(self) -> float:
+        """Nats per token."""
+        return self.nll / self.num_tokens
+
+    def metrics(self) -> dict[str, float | int]:
+        """Nats and perplexity per token, word and character.
+
+        Only those per word and character compare between tokenizers.
+        """
+        per_word = self.nll / max(1.0, self.num_words)
+        per_char = self.nll / max(1.0, self.num_chars)
+        return {
+            "loss": self.loss,
+            "nll_per_word": per_word,
+            "nll_per_char": per_char,
+            "perplexity": perplexity(self.loss),
+            "word_perplexity": perplexity(per_word),
+            "tokens": self.num_tokens,
+        }
+
+
+def perplexity(nats: float) -> float:
+    """exp(nats), or the largest float where that overflows."""
+    return math.exp(min(nats, 700.0))
+
+
+def validate(
+    model: nn.Module, steps: Iterable[list[Batch]], *, accelerator: Accelerator
+) -> ValidationResult:
+    """The model's loss on this rank's batches and all others', without dropout.
+
+    Args:
+        model: not wrapped: ranks may compute alone, there are no gradients to exchange.
+        steps: this rank's micro-batches; as many on every rank.
+        accelerator: device and autocast.
+    """
+    model.eval()
+    sums: list[Tensor] = []
+    counts = [0.0, 0.0, 0.0]
+    with torch.inference_mode(), accelerator.autocast():
+        for batches in steps:
+            for batch in batches:
+                losses: dict[str, Tensor] = model(batch.to(accelerator.device))
+                sums.append(losses["nll"])
+                batch_counts: tuple[Any, ...] = (
+                    batch.num_target_tokens,
+                    batch.num_target_words,
+                    batch.num_target_chars,
+                )
+                counts = [a + b for a, b in zip(counts, batch_counts, strict=True)]
+    nll = float(torch.stack(sums).cpu().double().sum())  # one wait for the device, at the end
+    nll, num_tokens, num_words, num_chars = sum_over_ranks([nll, *counts], accelerator.device)
+    return ValidationResult(
+        nll=nll, num_tokens=int(num_tokens), num_words=num_words, num_chars=num_chars
+    )

@@ -1,0 +1,127 @@
+"""A training process killed at any moment and started again ends where an unbroken one ends."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from support_train import (
+    environment,
+    merged,
+    run_training,
+    tiny_settings,
+    train_command,
+    write_shards,
+)
+
+from dialogpt.run_log import read_metrics
+
+CLOCK = {"tokens_per_second", "waiting_share"}
+# Steps long enough to be killed between, dropout on, checkpoints between validations and log lines.
+CHANGES = {"model": {"dropout": 0.2}, "max_epochs": 4}
+
+
+def deterministic(folder):
+    return [
+        {name: value for name, value in record.items() if name not in CLOCK}
+        for record in read_metrics(folder)
+    ]
+
+
+def assert_same_run(broken, unbroken):
+    assert deterministic(broken) == deterministic(unbroken)
+    for link in ("last", "best"):
+        one, other = (load_file(run / link / "model.safetensors") for run in (broken, unbroken))
+        assert one.keys() == other.keys()
+        for name, weight in one.items():
+            assert torch.equal(other[name], weight), f"{link}: {name}"
+
+
+def start(settings, folder):
+    return subprocess.Popen(
+        train_command(settings, folder),
+        env=environment(),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_checkpoint(process, output, step):
+    """Return when the run has a whole checkpoint of that step, or a later one."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        found = [p.name for p in (output / "checkpoints").glob("step-????????")]
+        if found and max(found) >= f"step-{step:08d}":
+            return
+        time.sleep(0.002)
+    pytest.fail(f"no checkpoint of step {step}; exit code {process.poll()}")
+
+
+def leave_half_a_checkpoint(output):
+    """What a crash leaves while a checkpoint is being written: no name yet, files cut short."""
+    newest = max((output / "checkpoints").glob("step-????????"))
+    half = output / "checkpoints" / "step-00000047.unfinished"
+    half.mkdir()
+    (half / "state.json").write_bytes((newest / "state.json").read_bytes()[:100])
+    (half / "optimizer.safetensors").write_bytes(b"\0" * 100)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("resume")
+    write_shards(folder / "shards")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(folder):
+    settings = merged(tiny_settings(folder / "shards", folder / "unbroken"), CHANGES)
+    finished = run_training(settings, folder)
+    assert finished.returncode == 0, finished.stderr
+    return folder / "unbroken"
+
+
+@pytest.mark.parametrize(("num_workers", "first_checkpoint"), [(0, 4), (2, 16)])
+def test_a_killed_run_goes_on_to_the_same_weights_and_metrics(
+    folder, unbroken, num_workers, first_checkpoint
+):
+    output = folder / f"killed-{num_workers}"
+    settings = merged(tiny_settings(folder / "shards", output), CHANGES)
+    settings = merged(settings, {"data": {"num_workers": num_workers}})
+    process = start(settings, folder)
+    wait_for_checkpoint(process, output, first_checkpoint)
+    process.kill()
+    process.communicate()
+    # The kill came in time: the run had not reached its end.
+    assert process.returncode == -signal.SIGKILL
+    assert not (output / "checkpoints" / "step-00000048").exists()
+    leave_half_a_checkpoint(output)
+    resumed = run_training(settings, folder)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Going on after step" in resumed.stderr
+    assert_same_run(output, unbroken)
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_finishes_the_step_and_saves_and_the_same_command_goes_on(
+    folder, unbroken, number, exit_code
+):
+    output = folder / f"stopped-{exit_code}"
+    settings = merged(tiny_settings(folder / "shards", output), CHANGES)
+    process = start(settings, folder)
+    wait_for_checkpoint(process, output, 4)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == exit_code, errors
+    assert "which is saved; give the same command again to go on" in errors
+    state = json.loads((output / "last" / ".." / "state.json").read_text())
+    assert f"Stopped by a signal after step {state['progress']['step']}," in errors
+    if number == signal.SIGTERM:  # how a run goes on does not depend on the signal
+        resumed = run_training(settings, folder)
+        assert resumed.returncode == 0, resumed.stderr
+        assert_same_run(output, unbroken)
