@@ -14,8 +14,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.dialogues import SPLITS
 from data_prep.posts import UNUSABLE
+from dialogpt.records import SPLITS
 
 MonthCounts: TypeAlias = dict[str, dict[str, int]]
 """Month ("2015-02") -> name -> number; a name that is not there stands for 0."""

@@ -13,12 +13,9 @@ from typing import Any, Self, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.splits import Split
 from dialogpt.command_line import UserError
-from dialogpt.data.shards import file_sha256
-from dialogpt.records import Dialogue
-
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+from dialogpt.data.manifest import file_sha256
+from dialogpt.records import SPLITS, Dialogue, Split
 
 DIALOGUE_SCHEMA = pa.schema(
     [

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dialogpt.data.shards import token_dtype
+from dialogpt.data.chunks import token_dtype
 from dialogpt.records import Dialogue, EncodedDialogue
 from dialogpt.text import record_key
 from dialogpt.tokenization import Tokenizer

@@ -16,9 +16,9 @@ from data_prep.counts import TOO_FEW_TURNS, TOO_LONG, Tally, month_name
 from data_prep.dialogues import DialogueRow
 from data_prep.filters import FilterSet
 from data_prep.ids import encode_ids
-from data_prep.splits import Split, split_of
+from data_prep.splits import split_of
 from data_prep.threads import IntArray, ancestors, leaves, link_parents, sum_to_root
-from dialogpt.records import UNKNOWN_SPEAKER
+from dialogpt.records import UNKNOWN_SPEAKER, Split
 
 _MAX_SPEAKERS = 127  # speakers are stored as int8
 

@@ -1,11 +1,8 @@
 """Train, valid and test by a hash of the thread: the same on every machine, month and run."""
 
-from typing import Literal
-
 from data_prep.config import SplitConfig
+from dialogpt.records import Split
 from dialogpt.text import record_key
-
-Split = Literal["train", "valid", "test"]
 
 _NUM_KEYS = 2**64  # record_key is uniform over this many values
 

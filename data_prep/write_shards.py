@@ -21,16 +21,9 @@ from data_prep.dialogues import dialogues_fingerprint, dialogues_of, part_files,
 from data_prep.encode import encode_dialogues
 from data_prep.stages import JsonObject, Report, Stage, Unit, run_stage
 from dialogpt.command_line import UserError, parse_config, require_folder, run_command
-from dialogpt.data.shards import (
-    MANIFEST_FILE,
-    SPLITS,
-    Manifest,
-    ShardInfo,
-    ShardWriter,
-    read_manifest,
-    write_manifest,
-)
-from dialogpt.records import write_json
+from dialogpt.data.manifest import MANIFEST_FILE, Manifest, ShardInfo, read_manifest, write_manifest
+from dialogpt.data.shards import ShardWriter
+from dialogpt.records import SPLITS, write_json
 from dialogpt.tokenization import Tokenizer, load_tokenizer
 
 ORIGIN_FILE = "made_from.json"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from data_prep.dialogues import DIALOGUES_FOLDER, SPLITS, DialogueWriter
-from dialogpt.records import UNKNOWN_SPEAKER, Dialogue
+from data_prep.dialogues import DIALOGUES_FOLDER, DialogueWriter
+from dialogpt.records import SPLITS, UNKNOWN_SPEAKER, Dialogue
 from dialogpt.text import clean_turn
 
 WORDS = (

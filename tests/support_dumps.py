@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from data_prep.dialogues import SPLITS, dialogues_of, read_dialogues
+from data_prep.dialogues import dialogues_of, read_dialogues
 from data_prep.extract import main
-from dialogpt.records import Dialogue
+from dialogpt.records import SPLITS, Dialogue
 
 REAL_DUMPS = Path(__file__).parent.parent.parent / "shared" / "data" / "reddit"
 

@@ -13,7 +13,8 @@ from tokenizers import pre_tokenizers
 
 from dialogpt.command_line import parse_config
 from dialogpt.config import TrainConfig
-from dialogpt.data.shards import Manifest, ShardWriter, write_manifest
+from dialogpt.data.manifest import Manifest, write_manifest
+from dialogpt.data.shards import ShardWriter
 from dialogpt.records import EncodedDialogue
 from dialogpt.tokenization import GPT2_EOS, Gpt2Tokenizer, Tokenizer
 from dialogpt.train.run import train

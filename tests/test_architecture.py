@@ -33,6 +33,8 @@ DATA_PREP_MAY_IMPORT = {
     "dialogpt.text",
     "dialogpt.tokenization",
     "dialogpt.command_line",
+    "dialogpt.data.chunks",
+    "dialogpt.data.manifest",
     "dialogpt.data.shards",
 }
 # One library, one owner: who else wants it asks the owner.

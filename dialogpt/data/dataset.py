@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from dialogpt.data.shards import Manifest, ShardReader
+from dialogpt.data.manifest import Manifest
+from dialogpt.data.shards import ShardReader
 from dialogpt.records import EncodedDialogue
 
 IndexedDialogue = tuple[int, EncodedDialogue]

@@ -12,8 +12,8 @@ from dialogpt.command_line import UserError
 from dialogpt.config import BatchConfig, DataConfig, Direction
 from dialogpt.data.batch import Batch, Collator
 from dialogpt.data.dataset import ShardDataset
+from dialogpt.data.manifest import Manifest
 from dialogpt.data.sampler import BatchLimits, BatchPlanner, RankSampler
-from dialogpt.data.shards import Manifest
 
 
 class StepLoader:

@@ -11,7 +11,7 @@ from dialogpt.checkpoint import ModelCard, RunFolder, read_model_card, resolve_m
 from dialogpt.command_line import UserError, require_folder
 from dialogpt.config import BatchConfig, TrainConfig
 from dialogpt.data.loader import StepLoader
-from dialogpt.data.shards import Manifest, read_manifest
+from dialogpt.data.manifest import Manifest, read_manifest
 from dialogpt.distributed import num_ranks, start_accelerator, wait_for_all_ranks
 from dialogpt.models.gpt2 import DialogueModel, build_gpt2, num_parameters
 from dialogpt.run_log import RunLog

@@ -19,8 +19,9 @@ from data_prep.config import ShardsConfig
 from data_prep.encode import encode_dialogues
 from data_prep.write_shards import main, write_shards
 from dialogpt.command_line import UserError
-from dialogpt.data.shards import SPLITS, ShardReader, read_manifest, verify_checksums
-from dialogpt.records import EncodedDialogue
+from dialogpt.data.manifest import read_manifest, verify_checksums
+from dialogpt.data.shards import ShardReader
+from dialogpt.records import SPLITS, EncodedDialogue
 from dialogpt.tokenization import Tokenizer, load_tokenizer, train_sentencepiece
 
 ROOT = Path(__file__).parents[3]

@@ -9,15 +9,9 @@ from hypothesis import strategies as st
 from support_train import byte_tokenizer, encoded, made_up_dialogues, write_split
 
 from dialogpt.command_line import UserError
-from dialogpt.data.shards import (
-    MANIFEST_FILE,
-    ShardReader,
-    ShardWriter,
-    finished_shard,
-    read_manifest,
-    token_dtype,
-    verify_checksums,
-)
+from dialogpt.data.chunks import token_dtype
+from dialogpt.data.manifest import MANIFEST_FILE, finished_shard, read_manifest, verify_checksums
+from dialogpt.data.shards import ShardReader, ShardWriter
 from dialogpt.records import EncodedDialogue
 
 TOKENIZER = byte_tokenizer()
@@ -168,8 +162,8 @@ def test_ids_of_a_large_vocabulary_take_32_bits():
 
 @pytest.mark.parametrize("ids", [[257], [5, 300, 1]])
 def test_an_id_outside_the_vocabulary_is_an_error(tmp_path, ids):
-    writer = ShardWriter(tmp_path, "shard-00000", tokenizer=TOKENIZER)
-    with pytest.raises(ValueError, match=r"outside \[0, 257\)"):
+    writer = ShardWriter(tmp_path, "shard-00000", tokenizer=TOKENIZER, chunk_dialogues=1)
+    with pytest.raises(ValueError, match=r"must lie in \[0, 257\)"):
         writer.add(encoded([ids, [1]]))
 
 
