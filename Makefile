@@ -11,6 +11,7 @@ INSTALLED := $(VENV)/.installed
 
 DUMPS ?=
 NAME ?=
+DATA_CONFIG ?= configs/data/reddit.yaml
 CONFIG ?= configs/train/demo.yaml
 # configs/train/backward_small.yaml goes with small.yaml; any other recipe is trained backwards as it is.
 BACKWARD_CONFIG ?= $(firstword $(wildcard $(dir $(CONFIG))backward_$(notdir $(CONFIG))) $(CONFIG))
@@ -44,6 +45,7 @@ help:  ## list targets and variables
 	@printf '  %-16s %s\n' \
 	  'DUMPS' 'folder of RC_*/RS_* dumps; unset, a sample is made ($(or $(DUMPS),sample))' \
 	  'NAME' 'data set name under data/ and runs/ (extract: $(extract_name); train: $(train_name))' \
+	  'DATA_CONFIG' 'extraction recipe ($(DATA_CONFIG))' \
 	  'CONFIG' 'training recipe ($(CONFIG))' \
 	  'BACKWARD_CONFIG' 'recipe of the backward model ($(BACKWARD_CONFIG))' \
 	  'TOKENIZER' '"gpt2", "hub:NAME", a folder, or "train" to train one ($(TOKENIZER))' \
@@ -77,9 +79,10 @@ ifeq ($(DUMPS),)
 extract: sample
 endif
 extract: $(INSTALLED)  ## dumps -> dialogues (DUMPS=..., else the sample)
-	@$(PY) -m data_prep extract --dumps '$(or $(DUMPS),data/sample/dumps)' \
-	  --output 'data/$(extract_name)/extracted' $(EXTRACT_ARGS)
-	@echo '$(extract_name)' > data/current
+	@# 3: all is written, but an archive is damaged; the user decides whether to go on with it.
+	@$(PY) -m data_prep extract --config $(DATA_CONFIG) --dumps '$(or $(DUMPS),data/sample/dumps)' \
+	  --output 'data/$(extract_name)/extracted' $(EXTRACT_ARGS); code=$$?; \
+	if [ $$code = 0 ] || [ $$code = 3 ]; then echo '$(extract_name)' > data/current; fi; exit $$code
 
 tokenizer: $(INSTALLED)  ## train a tokenizer on the dialogues, where TOKENIZER=train
 ifeq ($(TOKENIZER),train)

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.filters import TOO_MANY_WORDS
 from data_prep.posts import UNUSABLE
 from dialogpt.records import SPLITS
 
@@ -27,8 +28,6 @@ DUPLICATE_ID = "duplicate_id"
 TURN_DROPS = ("removed", "empty", "quote")
 """What `data_prep.normalize.turn_text` drops a comment for."""
 TOO_FEW_TURNS = "too_few_turns"
-TOO_LONG = "too_long"
-"""Rule 5 of `data_prep.filters`. It is applied before the other rules, see `data_prep.paths`."""
 
 COMMENT_DROPS = (*UNUSABLE, TRUNCATED_ARCHIVE, EXCLUDED_SUBREDDIT, DUPLICATE_ID, *TURN_DROPS)
 
@@ -76,7 +75,7 @@ def count_names(filter_reasons: Sequence[str]) -> list[str]:
     Args:
         filter_reasons: of the FilterSet.
     """
-    path_drops = dict.fromkeys([TOO_FEW_TURNS, TOO_LONG, *filter_reasons])
+    path_drops = dict.fromkeys([TOO_FEW_TURNS, TOO_MANY_WORDS, *filter_reasons])
     return [
         "submissions_read",
         "submissions_unusable",

@@ -67,7 +67,7 @@ def read_dialogues(folder: Path, split: Split) -> Iterator[pa.RecordBatch]:
     """The rows of one split, a row group or less at a time, always in the same order.
 
     Raises:
-        UserError: see `part_files`; or a file has other columns than DIALOGUE_SCHEMA.
+        UserError: see `part_files` and `read_part`.
     """
     for path in part_files(folder, split):
         yield from read_part(path)
@@ -77,15 +77,35 @@ def read_part(path: Path) -> Iterator[pa.RecordBatch]:
     """The rows of one file, a row group or less at a time.
 
     Raises:
-        UserError: the file has other columns than DIALOGUE_SCHEMA.
+        UserError: the file is damaged, or has other columns than DIALOGUE_SCHEMA.
     """
-    with pq.ParquetFile(path) as part:
+    with _opened(path) as part:
         if not part.schema_arrow.equals(DIALOGUE_SCHEMA):
             raise UserError(
                 f"{path}: expected the columns {DIALOGUE_SCHEMA.names} of this version, found "
                 f"{part.schema_arrow.names}; write the folder again with `extract`"
             )
         yield from part.iter_batches(batch_size=ROWS_PER_GROUP)
+
+
+def num_dialogues(path: Path) -> int:
+    """The rows of one file.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    with _opened(path) as part:
+        return int(part.metadata.num_rows)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise UserError(
+            f"{path}: not a whole Parquet file ({error}); copy it again, or delete the folder and "
+            "write it again with `extract`"
+        ) from error
 
 
 def dialogues_fingerprint(parts: Iterable[Path]) -> str:

@@ -16,8 +16,16 @@ from typing import BinaryIO, Protocol, cast
 
 import zstandard
 
+from dialogpt.command_line import UserError
+
 BLOCK_BYTES = 4 << 20
 """Least size of a block of lines, so that the work for one block outweighs the overhead."""
+
+MAX_LINE_BYTES = 64 << 20
+"""A longer line is cut to LONG_LINE_BYTES, so that a file without line breaks, or a few bytes that
+unpack to gigabytes, cannot fill the memory. Reddit's longest records are below 1 MiB."""
+
+LONG_LINE_BYTES = 4 << 10
 
 _INPUT_BYTES = 16 << 10
 # What one call of a decompressor is given. When a call fails, what it had decompressed is lost:
@@ -113,6 +121,7 @@ def read_blocks(path: Path, report: Callable[[int], object]) -> Iterator[bytes]:
 
     Raises:
         DamagedArchiveError: after everything readable was yielded.
+        UserError: there is not enough memory for the file's window.
     """
     with path.open("rb", buffering=1 << 20) as source:
         head = source.read(8)
@@ -133,18 +142,22 @@ def _decompressed(
     while data := source.read(_INPUT_BYTES):
         offset += len(data)
         report(len(data))
-        while data:
+        # xz and gzip files may be padded with NUL bytes between and after streams.
+        while data := data if started else data.lstrip(b"\0"):
             try:
                 output = frame.decompress(data)
             except _DECOMPRESSION_ERRORS as error:
+                if "not enough memory" in str(error):  # zstd's; the file may be in good order
+                    raise UserError(
+                        f"{source.name}: {error}; a window may take 2 GiB of memory: free some, or "
+                        "give fewer --num_workers"
+                    ) from error
                 raise DamagedArchiveError(f"cannot decompress ({error})", offset) from error
             if output:
                 yield output
             started = not frame.eof
-            data = b""
-            if frame.eof:
-                # xz and gzip files may be padded with NUL bytes between and after streams.
-                data = frame.unused_data.lstrip(b"\0")
+            data = b"" if started else frame.unused_data
+            if not started:
                 frame = new_frame()
     if started:
         raise DamagedArchiveError("the file ends in the middle of compressed data", offset)
@@ -153,16 +166,19 @@ def _decompressed(
 def read_lines(path: Path, report: Callable[[int], object]) -> Iterator[LineBlock]:
     """The lines of a dump in blocks of at least BLOCK_BYTES; a byte order mark is taken off.
 
+    Of a line that goes on after MAX_LINE_BYTES only the first LONG_LINE_BYTES are yielded.
+
     Args:
         path: the file.
         report: see `read_blocks`.
 
     Raises:
         DamagedArchiveError: after every whole line was yielded; it carries the partial line.
+        UserError: see `read_blocks`.
     """
     whole: list[bytes] = []
     partial: list[bytes] = []
-    first_line, size = 1, 0
+    first_line, size, partial_size = 1, 0, 0
     damage: DamagedArchiveError | None = None
     blocks = read_blocks(path, report)
     while True:
@@ -172,12 +188,19 @@ def read_lines(path: Path, report: Callable[[int], object]) -> Iterator[LineBloc
             damage, block = error, None
         if block is None:
             break
+        if partial_size > MAX_LINE_BYTES:
+            partial = [b"".join(partial)[:LONG_LINE_BYTES]]
+            end = block.find(b"\n")
+            if end < 0:
+                continue
+            block = block[end:]
         cut = block.rfind(b"\n") + 1
         if cut:
             whole += [*partial, block[:cut]]
             size += sum(map(len, partial)) + cut
-            partial = []
+            partial, partial_size = [], 0
         partial.append(block[cut:])
+        partial_size += len(block) - cut
         if size >= BLOCK_BYTES:
             data = _joined(whole, first_line)
             yield LineBlock(first_line, data)

@@ -78,7 +78,8 @@ def agree_on_plan(path: Path, plan: dict[str, Any]) -> None:
                 "--output, or delete this one"
             )
         return
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    unfinished_plan = path.with_name(path.name + ".unfinished")  # of a run that was killed here
+    if output.exists() and (not output.is_dir() or {*output.iterdir()} - {unfinished_plan}):
         raise UserError(
             f"{output}: expected a new or empty folder, or one that extract began, found "
             f"{'other files' if output.is_dir() else 'a file'}; choose another --output"

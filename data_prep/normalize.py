@@ -28,13 +28,14 @@ _REMOVED = re.compile(
 )
 # What stands before the path of an address without a scheme. A name alone, "Amazon.com", is a word
 # of the language; and "it.is/was" must not pass for an address, so top-level domains are listed.
+# Marks of emphasis may stand before an address ("_www.x.com_"), so "_" counts as a border.
 _ADDRESS = re.compile(
-    r"\b(?:https?|ftp)://\S"
-    r"|\bwww\.\w"
+    r"(?:https?|ftp)://\S"
+    r"|(?<![^\W_])www\.\w"
     r"|\]\([ \t]*+[^\s()]"
     r"|(?<=[a-z0-9])\.(?:com|org|net|edu|gov|info|io|tv|ly|gl|fm|uk|de|ca|au|eu|fr|nl|jp|ru)"
     r"(?::\d{2,5})?/"
-    r"|\b(?:youtu\.be|redd\.it|t\.co)/",
+    r"|(?<![^\W_])(?:youtu\.be|redd\.it|t\.co)/",
     re.IGNORECASE,
 )
 _ENTITY = re.compile(r"&(?:amp;)*(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -46,8 +47,8 @@ class TurnText:
 
     Attributes:
         text: one line of natural text; "" if there is a drop_reason.
-        has_url: whether the body, without its quotes, holds an address.
-        has_markup: whether the body, without its quotes, holds "[" or "]".
+        has_url: whether the body, without its quotes, or the text holds an address.
+        has_markup: whether the body, without its quotes, or the text holds "[" or "]".
         drop_reason: why the comment cannot be a turn, "removed", "quote" or "empty"; or None.
     """
 
@@ -78,9 +79,10 @@ def turn_text(body: str, config: TextConfig) -> TurnText:
     if config.quotes == "drop" and kept != body:
         return _QUOTING_TURN
     visible = _without_dump_escapes(kept)
-    has_url = contains_url(visible)
-    has_markup = "[" in visible or "]" in visible
     text = clean_turn(_plain_text(visible if config.unescape_entities else kept, config))
+    # The text as well: an author may spell "[" as "&#91;", and "www.x" as "www\\.x".
+    has_url = contains_url(visible) or contains_url(text)
+    has_markup = any(mark in written for written in (visible, text) for mark in "[]")
     if not _is_readable(text):
         return TurnText("", has_url=has_url, has_markup=has_markup, drop_reason="empty")
     return TurnText(text, has_url=has_url, has_markup=has_markup, drop_reason=None)

@@ -12,9 +12,9 @@ import numpy as np
 
 from data_prep.comments import KeptComments
 from data_prep.config import ExtractConfig
-from data_prep.counts import TOO_FEW_TURNS, TOO_LONG, Tally, month_name
+from data_prep.counts import TOO_FEW_TURNS, Tally, month_name
 from data_prep.dialogues import DialogueRow
-from data_prep.filters import FilterSet
+from data_prep.filters import TOO_MANY_WORDS, FilterSet
 from data_prep.ids import encode_ids
 from data_prep.splits import split_of
 from data_prep.threads import IntArray, ancestors, leaves, link_parents, sum_to_root
@@ -124,7 +124,7 @@ def _without_long_paths(paths: Paths, kept: KeptComments, tally: Tally, max_word
     # Paths of fewer turns than the longest begin at a root: going too far up ends at the top, too.
     above = ancestors(paths.parents, paths.leaf_rows, int(paths.num_turns.max(initial=0)))
     is_long = to_root[paths.leaf_rows] - to_root[above] > max_words
-    tally.add_each(kept.months[paths.leaf_rows[is_long]], f"paths_dropped.{TOO_LONG}")
+    tally.add_each(kept.months[paths.leaf_rows[is_long]], f"paths_dropped.{TOO_MANY_WORDS}")
     return Paths(paths.parents, paths.leaf_rows[~is_long], paths.num_turns[~is_long])
 
 

@@ -106,11 +106,16 @@ def parse_block(block: LineBlock, post_format: PostFormat) -> ParsedBlock:
         posts = post_format.columns(post_format.decoder.decode_lines(block.data))
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return _parse_line_by_line(block, post_format)
-    if any(
+    # To msgspec a line break is any blank: it also takes two objects on a line, or one on two.
+    if posts.num_rows != _num_lines(block.data) or any(
         posts.column(field.name).null_count for field in post_format.schema if not field.nullable
     ):
         return _parse_line_by_line(block, post_format)
     return ParsedBlock(posts, [])
+
+
+def _num_lines(data: bytes) -> int:
+    return data.count(b"\n") + (not data.endswith(b"\n"))
 
 
 def _parse_line_by_line(block: LineBlock, post_format: PostFormat) -> ParsedBlock:

@@ -14,12 +14,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from data_prep.config import ShardsConfig
-from data_prep.dialogues import dialogues_fingerprint, dialogues_of, part_files, read_part
+from data_prep.dialogues import (
+    dialogues_fingerprint,
+    dialogues_of,
+    num_dialogues,
+    part_files,
+    read_part,
+)
 from data_prep.encode import encode_dialogues
-from data_prep.stages import JsonObject, Report, Stage, Unit, run_stage
+from data_prep.stages import JsonObject, Report, Stage, Unit, run_stage, sole_run
 from dialogpt.command_line import UserError, parse_config, require_folder, run_command
 from dialogpt.data.manifest import MANIFEST_FILE, Manifest, ShardInfo, read_manifest, write_manifest
 from dialogpt.data.shards import ShardWriter
@@ -62,7 +66,7 @@ def write_shards(config: ShardsConfig) -> list[Manifest]:
 
     Raises:
         UserError: no finished dialogues; no such tokenizer; or the output folder holds shards of
-            other dialogues or of another tokenizer.
+            other dialogues or of another tokenizer, or another run is at work in it.
     """
     dialogues, output = Path(config.dialogues), Path(config.output)
     require_folder(dialogues, "dialogues", "run `python -m data_prep extract` first")
@@ -74,22 +78,23 @@ def write_shards(config: ShardsConfig) -> list[Manifest]:
         "chunk_dialogues": config.chunk_dialogues,
     }
     _claim_folder(output, origin)
-    _save_tokenizer(tokenizer, output / TOKENIZER_FOLDER)
-    units = [
-        _unit(part, number, output / split, config)
-        for split in SPLITS
-        for number, part in enumerate(parts[split])
-    ]
-    # A shard's own description is the unit's marker: it is there when the shard is whole.
-    stage = Stage(label="shards", measure=" dialogues", work=write_shard, markers=output)
-    finished = iter(run_stage(stage, units, num_workers=config.num_workers))
-    manifests = []
-    for split in SPLITS:
-        shards = [ShardInfo(**next(finished)) for _ in parts[split]]
-        if not (output / split / MANIFEST_FILE).is_file():
-            write_manifest(output / split, split, tokenizer=tokenizer, shards=shards)
-        manifests.append(read_manifest(output / split, tokenizer=tokenizer))
-    return manifests
+    with sole_run(output):
+        _save_tokenizer(tokenizer, output / TOKENIZER_FOLDER)
+        units = [
+            _unit(part, number, output / split, config)
+            for split in SPLITS
+            for number, part in enumerate(parts[split])
+        ]
+        # A shard's own description is the unit's marker: it is there when the shard is whole.
+        stage = Stage(label="shards", measure=" dialogues", work=write_shard, markers=output)
+        finished = iter(run_stage(stage, units, num_workers=config.num_workers))
+        manifests = []
+        for split in SPLITS:
+            shards = [ShardInfo(**next(finished)) for _ in parts[split]]
+            if not (output / split / MANIFEST_FILE).is_file():
+                write_manifest(output / split, split, tokenizer=tokenizer, shards=shards)
+            manifests.append(read_manifest(output / split, tokenizer=tokenizer))
+        return manifests
 
 
 def write_shard(task: ShardTask, report: Report) -> JsonObject:
@@ -146,10 +151,11 @@ def _claim_folder(output: Path, origin: dict[str, Any]) -> None:
                     f"gives {name} {value}; delete the folder or choose another --output"
                 )
         return
-    if output.exists() and any(output.iterdir()):
+    unfinished_note = path.with_name(path.name + ".unfinished")  # of a run that was killed here
+    if output.exists() and (not output.is_dir() or {*output.iterdir()} - {unfinished_note}):
         raise UserError(
-            f"{output}: expected nothing, or shards that this command wrote, found other files; "
-            "choose another --output"
+            f"{output}: expected nothing, or shards that this command wrote, found "
+            f"{'other files' if output.is_dir() else 'a file'}; choose another --output"
         )
     output.mkdir(parents=True, exist_ok=True)
     write_json(path, origin)
@@ -175,4 +181,4 @@ def _unit(part: Path, number: int, folder: Path, config: ShardsConfig) -> Unit[S
         tokenizer_folder=folder.parent / TOKENIZER_FOLDER,
         chunk_dialogues=config.chunk_dialogues,
     )
-    return Unit(f"{folder.name}/{name}", task, pq.read_metadata(part).num_rows)
+    return Unit(f"{folder.name}/{name}", task, num_dialogues(part))

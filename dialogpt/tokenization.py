@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -74,7 +75,11 @@ class Gpt2Tokenizer:
         self._merges = list(merges)
         # No special token is registered: the characters of "<|endoftext|>" are text like any other
         # and come out as several pieces, because no merge leads to the whole.
-        fast = FastTokenizer(models.BPE(vocab=vocab, merges=self._merges))
+        try:
+            model = models.BPE(vocab=vocab, merges=self._merges)
+        except Exception as error:  # tokenizers raises no narrower one
+            raise UserError(f"the merges do not fit the vocabulary: {error}") from error
+        fast = FastTokenizer(model)
         fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         fast.decoder = decoders.ByteLevel()
         self._fast = fast
@@ -85,10 +90,11 @@ class Gpt2Tokenizer:
     @classmethod
     def from_files(cls, vocab_file: Path, merges_file: Path) -> "Gpt2Tokenizer":
         """Read vocab.json and merges.txt, or OpenAI's encoder.json and vocab.bpe."""
-        vocab = json.loads(vocab_file.read_text(encoding="utf-8"))
-        lines = merges_file.read_text(encoding="utf-8").split("\n")
-        pairs = (line.split(" ") for line in lines if line and not line.startswith("#version"))
-        return cls(vocab, [(left, right) for left, right in pairs])
+        with _broken_files_named(f"{vocab_file}, {merges_file.name}"):
+            vocab = json.loads(vocab_file.read_text(encoding="utf-8"))
+            lines = merges_file.read_text(encoding="utf-8").split("\n")
+            pairs = (line.split(" ") for line in lines if line and not line.startswith("#version"))
+            return cls(vocab, [(left, right) for left, right in pairs])
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
@@ -168,7 +174,7 @@ def train_sentencepiece(texts: Iterable[str], folder: Path, *, vocab_size: int) 
     encoded text. The control tokens `</s>` and `<pad>` cannot be spelled.
 
     Raises:
-        UserError: the texts hold too little for so many pieces.
+        UserError: the texts hold too little for so many pieces, or too many characters for so few.
     """
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / (SENTENCEPIECE_FILE + ".unfinished")
@@ -194,6 +200,12 @@ def train_sentencepiece(texts: Iterable[str], folder: Path, *, vocab_size: int) 
         unfinished.replace(folder / SENTENCEPIECE_FILE)
     except RuntimeError as error:
         unfinished.unlink(missing_ok=True)
+        least = re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error))
+        if least is not None:
+            raise UserError(
+                f"expected a piece for each character of the text, found {vocab_size} pieces for "
+                f"{least[1]}; give --vocab_size {least[1]} or more"
+            ) from error
         largest = re.search(r"to a value <= (\d+)", str(error))
         if largest is None:
             raise
@@ -277,15 +289,30 @@ def _hub_gpt2(repository: str) -> Tokenizer:
 
 
 def _from_tokenizer_json(path: Path) -> Tokenizer:
-    model = json.loads(path.read_text(encoding="utf-8")).get("model", {})
-    if model.get("type") != "BPE" or GPT2_EOS not in model.get("vocab", {}):
+    with _broken_files_named(str(path)):
+        description = json.loads(path.read_text(encoding="utf-8"))
+        model, splitter = description["model"], description.get("pre_tokenizer") or {}
+        kinds = (model["type"], splitter.get("type"))
+        if kinds != ("BPE", "ByteLevel"):
+            raise UserError(
+                f"expected the model 'BPE' and the pre_tokenizer 'ByteLevel' of GPT-2's "
+                f"kind, found {kinds[0]!r} and {kinds[1]!r}"
+            )
+        # Older files write a merge as "left right", newer ones as ["left", "right"].
+        pairs = (m.split(" ") if isinstance(m, str) else m for m in model["merges"])
+        return Gpt2Tokenizer(model["vocab"], [(left, right) for left, right in pairs])
+
+
+@contextmanager
+def _broken_files_named(files: str) -> Iterator[None]:
+    """Say of which files a tokenizer cannot be made."""
+    try:
+        yield
+    except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path}: expected a byte-level BPE with {GPT2_EOS!r}, found "
-            f"{model.get('type')!r}; only GPT-2's kind can be read from tokenizer.json"
-        )
-    # Older files write a merge as "left right", newer ones as ["left", "right"].
-    pairs = (m.split(" ") if isinstance(m, str) else m for m in model["merges"])
-    return Gpt2Tokenizer(model["vocab"], [(left, right) for left, right in pairs])
+            f"{files}: not a tokenizer of GPT-2's kind ({error}); fetch the files again or name "
+            "another tokenizer"
+        ) from error
 
 
 def _fingerprint(kind: str, content: bytes) -> str:

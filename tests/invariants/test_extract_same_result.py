@@ -148,6 +148,7 @@ main(sys.argv[4:])
 """A program: extract, and die at the beginning of the n-th call of a function."""
 
 CALLS = [
+    ("pathlib Path.replace 1", "with a plan that has no name yet"),
     ("data_prep.extract_stages SpillWriter.write 1", "in the middle of the first dump"),
     ("data_prep.extract_stages SpillWriter.write 4", "in the middle of the fourth dump"),
     ("data_prep.stages write_json 3", "with a spill that has no marker"),

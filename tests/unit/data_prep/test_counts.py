@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from data_prep.config import FilterConfig
 from data_prep.counts import (
     MonthCounts,
     Tally,
@@ -13,7 +16,9 @@ from data_prep.counts import (
     require_sums,
     with_total,
 )
+from data_prep.filters import FilterSet
 
+ROOT = Path(__file__).parents[3]
 NAMES = count_names(("url", "too_long"))
 
 
@@ -79,3 +84,11 @@ def test_many_months_are_a_table_of_100_columns() -> None:
     assert "24,000,000,000" in text
     assert "url" not in text
     assert "\npaths_dropped.url\t0" in as_tsv(merged([months], NAMES))
+
+
+def test_the_docs_explain_every_name() -> None:
+    pages = [(ROOT / "docs" / name).read_text() for name in ("dialogues.md", "text-and-filters.md")]
+    for name in count_names(FilterSet.from_config(FilterConfig()).reasons):
+        whole, _, part = name.partition(".")
+        if part and whole != "dialogues":
+            assert any(f"`{part}`" in page for page in pages), name

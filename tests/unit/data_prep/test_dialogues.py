@@ -58,6 +58,16 @@ def test_rows_are_read_back_in_order_over_parts_and_row_groups(tmp_path: Path) -
     assert list(read_dialogues(tmp_path, "test")) == []
 
 
+def test_no_more_than_a_row_group_is_held(tmp_path: Path) -> None:
+    with DialogueWriter(tmp_path, 0) as writer:
+        (unfinished,) = (tmp_path / "train").iterdir()
+        for number in range(ROWS_PER_GROUP - 1):
+            writer.write("train", row(number))
+        before = unfinished.stat().st_size
+        writer.write("train", row(-1))
+        assert unfinished.stat().st_size > before + ROWS_PER_GROUP
+
+
 def test_the_same_rows_make_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         with DialogueWriter(tmp_path / name, 0) as writer:

@@ -3,13 +3,24 @@ import gzip
 import io
 import lzma
 import struct
+import subprocess
+import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 import zstandard
 
-from data_prep.dump import BLOCK_BYTES, DamagedArchiveError, fingerprint, read_lines
+from data_prep import dump
+from data_prep.dump import (
+    BLOCK_BYTES,
+    LONG_LINE_BYTES,
+    DamagedArchiveError,
+    fingerprint,
+    read_lines,
+)
 
+ROOT = Path(__file__).parents[3]
 TEXT = b"".join(b'{"id": "%d", "body": "line %d"}\n' % (n, n * n) for n in range(5000))
 
 
@@ -35,6 +46,10 @@ ENCODINGS = {
     "gzip of two members and padding": gzip.compress(TEXT[:9])
     + gzip.compress(TEXT[9:])
     + b"\0" * 9,
+    "gzip with padding longer than what is read at once": gzip.compress(TEXT[:9])
+    + b"\0" * 70_000
+    + gzip.compress(TEXT[9:])
+    + b"\0" * 70_000,
     "bz2": bz2.compress(TEXT),
     "bz2 of two streams": bz2.compress(TEXT[:70_000]) + bz2.compress(TEXT[70_000:]),
     "xz": lzma.compress(TEXT),
@@ -136,6 +151,21 @@ def test_a_line_longer_than_a_block_stays_whole(tmp_path: Path) -> None:
     assert all(block.data.endswith(b"\n") for block in blocks)
 
 
+def test_of_a_line_without_end_only_the_beginning_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dump, "MAX_LINE_BYTES", 3 << 20)
+    endless = b"x" * (40 << 20)
+    path = write(tmp_path, b"first\n" + endless + b"\nnext\n" + endless)
+    tracemalloc.start()
+    kept = lines_of(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    beginning = b"x" * LONG_LINE_BYTES
+    assert kept == b"first\n" + beginning + b"\nnext\n" + beginning
+    assert peak < len(endless) / 2
+
+
 def test_a_byte_order_mark_is_taken_off_the_first_line_alone(tmp_path: Path) -> None:
     mark = b"\xef\xbb\xbf"
     assert lines_of(write(tmp_path, mark + b"a\n" + mark + b"b\n")) == b"a\n" + mark + b"b\n"
@@ -144,6 +174,32 @@ def test_a_byte_order_mark_is_taken_off_the_first_line_alone(tmp_path: Path) -> 
 def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
     assert lines_of(write(tmp_path, b"")) == b""
     assert lines_of(write(tmp_path, zstd_frame(b""))) == b""
+
+
+READ_WITH_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from data_prep.dump import read_lines
+from dialogpt.command_line import UserError
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+try:
+    list(read_lines(Path(sys.argv[1]), lambda _: None))
+except UserError as error:
+    print(error)
+"""
+
+
+def test_want_of_memory_is_not_taken_for_damage(tmp_path: Path) -> None:
+    # Magic number, a frame of unknown size with a window of 2 GiB, and one raw block, the last.
+    data = b'{"id": "a"}\n'
+    frame = b"\x28\xb5\x2f\xfd\x00\xa8" + (len(data) << 3 | 1).to_bytes(3, "little") + data
+    path = write(tmp_path, frame)
+    assert lines_of(path) == data
+    argv = [sys.executable, "-c", READ_WITH_LITTLE_MEMORY, str(path)]
+    message = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert path.name in message
+    assert "not enough memory" in message
+    assert "--num_workers" in message
 
 
 def test_the_fingerprint_notices_a_change_at_either_end_in_the_middle_and_in_size(

@@ -83,6 +83,12 @@ def test_quotes_are_stripped_or_drop_the_comment():
         "en.wikipedia.org/wiki/X",
         "Example.COM:8080/x",
         "youtu.be/abc",
+        "_http://x.y_",
+        "_www.x.y_",
+        "_youtu.be/abc_",
+        "sftp://x.y",
+        "and then?http://x.y",
+        "thishttp://x.y",
     ],
 )
 def test_addresses_are_urls(text):
@@ -119,11 +125,18 @@ def test_words_with_dots_and_slashes_are_no_urls(text):
     assert not contains_url(text)
 
 
-def test_markup_is_seen_in_the_body_not_in_the_text():
+@pytest.mark.parametrize("body", ["http&#58;//x.y", "www\\.x.y", "w\u00adww.x.y"])
+def test_an_address_that_only_the_text_shows_is_a_url(body):
+    assert not contains_url(body)
+    assert turn_text(body, DEFAULT).has_url
+
+
+def test_markup_is_seen_in_the_body_and_in_the_text():
     link = turn_text("[text](http://x)", DEFAULT)
     assert (link.text, link.has_markup, link.has_url) == ("text", True, True)
     assert turn_text("[citation needed]", DEFAULT).has_markup
-    assert turn_text("&amp;#91;x", DEFAULT).text == "[x"
+    entity = turn_text("&amp;#91;x", DEFAULT)
+    assert (entity.text, entity.has_markup) == ("[x", True)
     assert not turn_text("(x)", DEFAULT).has_markup
 
 

@@ -112,6 +112,7 @@ def test_odd_values_are_mended(case: str) -> None:
 REFUSED: dict[str, tuple[bytes, str]] = {
     "truncated": (HEALTHY_LINE[:50], "malformed_json"),
     "not JSON": (b"<html>", "malformed_json"),
+    "two records on a line": (HEALTHY_LINE + b" " + HEALTHY_LINE, "malformed_json"),
     "a byte order mark in the middle": (b"\xef\xbb\xbf" + HEALTHY_LINE, "malformed_json"),
     "nested without end": (b'{"x":' + b"[" * 100_000, "malformed_json"),
     "nested deeply and closed": (b"[" * 100_000 + b"]" * 100_000, "malformed_json"),
@@ -148,6 +149,12 @@ def test_unusable_lines_are_counted_with_their_place(case: str) -> None:
 
 def test_every_reason_has_a_case() -> None:
     assert {reason for _, reason in REFUSED.values()} == set(UNUSABLE)
+
+
+def test_a_record_on_two_lines_is_two_unusable_lines() -> None:
+    parsed = parse(HEALTHY_LINE, *HEALTHY_LINE.split(b" ", 1), HEALTHY_LINE)
+    assert parsed.posts.num_rows == 2
+    assert [line.line_number for line in parsed.unusable] == [2, 3]
 
 
 def test_line_numbers_count_from_the_first_of_the_block() -> None:

@@ -202,8 +202,26 @@ def test_missing_or_incomplete_dialogues_say_to_run_extract(tokenizer_folder, tm
         assert not (tmp_path / "shards").exists()
 
 
+def test_a_damaged_part_is_named(tokenizer_folder, tmp_path):
+    write_dialogues(tmp_path / "extracted", {"train": [made_up_dialogues(9)]})
+    part = tmp_path / "extracted" / "dialogues" / "train" / "part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"part-00000\.parquet: not a whole Parquet file"):
+        write_shards(config(tmp_path / "extracted", tokenizer_folder, tmp_path / "shards"))
+
+
 def test_a_folder_of_somebody_else_is_left_alone(extracted, tokenizer_folder, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="other files"):
         write_shards(config(extracted, tokenizer_folder, tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    with pytest.raises(UserError, match="found a file"):
+        write_shards(config(extracted, tokenizer_folder, tmp_path / "thesis.txt"))
+
+
+def test_a_kill_before_the_first_note_has_its_name_leaves_a_folder_to_go_on_with(
+    extracted, tokenizer_folder, tmp_path
+):
+    (tmp_path / "made_from.json.unfinished").write_text('{"dial')
+    write_shards(config(extracted, tokenizer_folder, tmp_path))
+    assert not list(tmp_path.rglob("*.unfinished"))

@@ -138,6 +138,50 @@ def test_names_that_lead_to_no_tokenizer_are_errors(tmp_path):
         load_tokenizer(str(tmp_path))
 
 
+def test_too_few_pieces_for_the_characters_name_the_least_that_works(tmp_path):
+    texts = ["".join(map(chr, range(0x4E00, 0x4E00 + 200)))] * 3
+    with pytest.raises(UserError, match=r"--vocab_size \d+ or more") as error:
+        train_sentencepiece(iter(texts), tmp_path, vocab_size=301)
+    least = int(str(error.value).partition("--vocab_size ")[2].split()[0])
+    train_sentencepiece(iter(texts), tmp_path, vocab_size=least)
+    with pytest.raises(UserError, match="or more"):
+        train_sentencepiece(iter(texts), tmp_path, vocab_size=least - 1)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"vocab.json": '{"a":', "merges.txt": ""},
+        {"vocab.json": "[1]", "merges.txt": ""},
+        {"vocab.json": '{"a": 0}', "merges.txt": ""},
+        {"vocab.json": '{"<|endoftext|>": 0, "a": 1}', "merges.txt": "a b c"},
+        {"vocab.json": '{"<|endoftext|>": 0, "a": 1}', "merges.txt": "a b"},
+        {"tokenizer.json": '{"model":'},
+        {"tokenizer.json": '{"model": {"type": "BPE"}, "pre_tokenizer": {"type": "ByteLevel"}}'},
+    ],
+)
+def test_broken_files_are_named(files, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=f"{next(iter(files))}.*fetch the files again"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_byte_level_bpe_that_splits_otherwise_is_refused(gpt2, tmp_path):
+    """Its ids would be others than those that its own model was trained on."""
+    gpt2.save(tmp_path / "ours")
+    AutoTokenizer.from_pretrained(tmp_path / "ours").save_pretrained(tmp_path / "theirs")
+    for extra in ("vocab.json", "merges.txt"):
+        (tmp_path / "theirs" / extra).unlink(missing_ok=True)
+    path = tmp_path / "theirs" / "tokenizer.json"
+    theirs = json.loads(path.read_text())
+    digits = {"type": "Digits", "individual_digits": True}
+    splitters = {"type": "Sequence", "pretokenizers": [digits, theirs["pre_tokenizer"]]}
+    path.write_text(json.dumps({**theirs, "pre_tokenizer": splitters}))
+    with pytest.raises(UserError, match="'Sequence'"):
+        load_tokenizer(str(tmp_path / "theirs"))
+
+
 def test_a_word_piece_tokenizer_json_is_refused(tmp_path):
     (tmp_path / "tokenizer.json").write_text('{"model": {"type": "WordPiece", "vocab": {}}}')
     with pytest.raises(UserError, match="found 'WordPiece'"):
