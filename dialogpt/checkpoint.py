@@ -8,18 +8,21 @@ A run folder:
     checkpoints/step-00000100/   model/ and what is needed to go on: optimizer, generators, position
     models/step-00000100/        the model that best points to
     metrics.jsonl, tensorboard/
+    .lock                        held by the process that trains here
 
 `best` and `last` are symbolic links: a link is replaced in one step, a folder is not, and a reader
 must never find neither the old model nor the new.
 """
 
+import errno
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from dialogpt.command_line import UserError
 from dialogpt.records import write_json
@@ -28,6 +31,7 @@ from dialogpt.tokenization import copy_tokenizer_files
 CARD_FILE = "dialogpt.json"
 CARD_VERSION = 1
 STATE_FILE = "state.json"
+_LOCK_FILE = ".lock"
 _UNFINISHED = ".unfinished"
 
 
@@ -99,7 +103,12 @@ def read_model_card(folder: Path) -> ModelCard | None:
     path = folder / CARD_FILE
     if not path.is_file():
         return None
-    values = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"{path}: expected JSON, found what is none ({error}); copy the model again"
+        ) from error
     names = {field.name for field in fields(ModelCard)}
     if values.get("format_version") != CARD_VERSION or set(values) != names:
         raise UserError(
@@ -134,6 +143,26 @@ class RunFolder:
         self._checkpoints = path / "checkpoints"
         self._models = path / "models"
 
+    def lock(self) -> TextIO:
+        """Keep other processes out until the file returned is closed or this process ends.
+
+        Raises:
+            UserError: another process is training here.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        holder = (self.path / _LOCK_FILE).open("w", encoding="utf-8")
+        try:
+            # Not flock: workers would inherit it, and hold it for a while after a kill.
+            fcntl.lockf(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise UserError(
+                    f"{self.path}: another process is training in this folder; wait for it, stop "
+                    "it, or name another output"
+                ) from error
+            # Some network file systems have no locks.
+        return holder
+
     def checkpoints(self) -> list[Path]:
         """Complete checkpoints, oldest first."""
         found = self._checkpoints.glob("step-*")
@@ -157,6 +186,17 @@ class RunFolder:
             if self._target("best") != (old / "model").resolve():
                 _remove_folder(old)
         return final
+
+    def clean_up_after_kill(self) -> None:
+        """Let `last` point to the newest checkpoint, and remove what is half written or removed.
+
+        For a run that goes on or is finished: a kill can come between any two steps of `publish`.
+        """
+        *_, newest = self.checkpoints()
+        self._link("last", newest / "model")
+        for folder in (self._checkpoints, self._models):
+            for unfinished in folder.glob(f"*{_UNFINISHED}"):
+                shutil.rmtree(unfinished)
 
     def publish_best(self, step: int, write: Callable[[Path], None]) -> None:
         """Write a model folder with `write` and let `best` point to it."""

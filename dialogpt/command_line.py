@@ -1,5 +1,7 @@
 """Dataclass -> command line: YAML files, dotted overrides, one message for every mistake."""
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
@@ -78,7 +80,12 @@ def run_command(command: Callable[[], None]) -> None:
     """Run a command; turn what the user can mend into a message on stderr and exit code 1."""
     try:
         command()
-    except (UserError, RecordError, FileNotFoundError, FileExistsError) as error:
+    except BrokenPipeError:
+        # Whoever read the output, `head` say, has enough. Nothing more may be written there, not
+        # even what Python still holds when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
+    except (UserError, RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(INPUT_ERROR) from error
     except KeyboardInterrupt:

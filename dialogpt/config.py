@@ -72,13 +72,14 @@ class ModelConfig:
     """Probability of dropping an activation (embedding, attention, residual)."""
 
     def __post_init__(self) -> None:
+        sizes = (self.num_layers, self.hidden_size, self.num_heads, self.max_positions)
+        _require(min(sizes) >= 1, "model sizes must be >= 1")
         _require(
             self.hidden_size % self.num_heads == 0,
             f"model.hidden_size {self.hidden_size} must be a multiple of model.num_heads "
             f"{self.num_heads}",
         )
         _require(0.0 <= self.dropout < 1.0, "model.dropout must lie in [0, 1)")
-        _require(min(self.num_layers, self.max_positions) >= 1, "model sizes must be >= 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +119,10 @@ class OptimizerConfig:
     """Gradients are scaled down to this norm; 0 switches clipping off."""
 
     def __post_init__(self) -> None:
+        _require(self.weight_decay >= 0, "optimizer.weight_decay must be >= 0")
+        _require(0.0 <= self.beta1 < 1.0, "optimizer.beta1 must lie in [0, 1)")
+        _require(0.0 <= self.beta2 < 1.0, "optimizer.beta2 must lie in [0, 1)")
+        _require(self.epsilon >= 0, "optimizer.epsilon must be >= 0")
         _require(self.max_grad_norm >= 0, "optimizer.max_grad_norm must be >= 0")
 
 
@@ -194,6 +199,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _require(self.max_epochs >= 1, "max_epochs must be >= 1")
         _require(self.max_steps >= 0, "max_steps must be >= 0")
+        _require(self.seed >= 0, "seed must be >= 0")
         _require(self.log_every_steps >= 1, "log_every_steps must be >= 1")
 
 

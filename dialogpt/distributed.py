@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 import torch.distributed
 from accelerate import Accelerator, PartialState
-from accelerate.utils import parse_flag_from_env
+from accelerate.utils import GradientAccumulationPlugin, parse_flag_from_env
 
 from dialogpt.command_line import UserError
 
@@ -63,12 +63,12 @@ def start_accelerator(wanted_precision: str) -> tuple[Accelerator, ResolvedPreci
     device_type = PartialState(cpu=on_cpu).device.type
     capability = torch.cuda.get_device_capability() if device_type == "cuda" else None
     precision = choose_precision(wanted_precision, device_type, capability=capability)
-    # gradient_accumulation_steps stays at 1: with more, accelerate divides the loss by the number
-    # of micro-batches, which is a mean of means; train.step divides by the tokens of the step.
+    # One step of accumulation, whatever the launcher's environment says: with more, accelerate
+    # divides the loss by the number of micro-batches; train.step divides by the step's tokens.
     accelerator = Accelerator(
         cpu=on_cpu,
         mixed_precision="no" if precision == "fp32" else precision,
-        gradient_accumulation_steps=1,
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
     )
     return accelerator, precision
 

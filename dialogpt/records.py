@@ -122,10 +122,13 @@ def json_lines(source: TextIO, name: str) -> Iterator[tuple[int, Any]]:
             ) from error
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all: beside its name first, then renamed."""
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all: beside its name first, then renamed."""
     unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(
-        json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8"
-    )
+    unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n")

@@ -58,7 +58,8 @@ def _records(folder: Path) -> list[dict[str, Any]]:
 
 def _draw_run(panel: Any, folder: Path, records: list[dict[str, Any]]) -> None:
     """Two curves over steps, and the first and last validation perplexity in words."""
-    train = [(r["step"], r["loss"]) for r in records if r["kind"] == "train"]
+    # Steps that float16 overflow undid have no loss.
+    train = [(r["step"], r["loss"]) for r in records if r["kind"] == "train" and "loss" in r]
     valid = [(r["step"], r["loss"], r["perplexity"]) for r in records if r["kind"] == "valid"]
     if train:
         panel.plot(*zip(*train, strict=True), color="tab:blue", alpha=0.6, label="training")

@@ -5,6 +5,8 @@ import logging
 from pathlib import Path
 from typing import Any, TextIO
 
+from dialogpt.records import write_text
+
 METRICS_FILE = "metrics.jsonl"
 
 logger = logging.getLogger(__name__)
@@ -49,22 +51,22 @@ class RunLog:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The records of a run, in the order written."""
-    text = (folder / METRICS_FILE).read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    """The records of a run, in the order written; the run may be going on."""
+    return [json.loads(line) for line in _whole_lines(folder / METRICS_FILE)]
+
+
+def _whole_lines(path: Path) -> list[str]:
+    # A kill can cut the last line short; only such a line lacks its end.
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [line for line in lines if line.endswith("\n")]
 
 
 def _truncate(path: Path, last_step: int) -> None:
     if not path.is_file():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    # A kill can cut the last line short; only such a line lacks its end.
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= last_step]
+    kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= last_step]
     # A new run begins with an empty log: the line of step 0 is its validation before training.
-    text = "".join(kept) if last_step else ""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    write_text(path, "".join(kept) if last_step else "")
 
 
 def _summary_writer(folder: Path, last_step: int) -> Any:
@@ -74,4 +76,4 @@ def _summary_writer(folder: Path, last_step: int) -> Any:
         logger.info("TensorBoard is not installed: curves are in %s only", METRICS_FILE)
         return None
     # purge_step hides the points that the lost steps had written.
-    return SummaryWriter(str(folder), purge_step=last_step + 1 if last_step else None)
+    return SummaryWriter(str(folder), purge_step=last_step + 1 if last_step else 0)

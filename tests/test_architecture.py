@@ -44,7 +44,7 @@ OWNERS = {
     "sentencepiece": ("dialogpt.tokenization",),
     "tokenizers": ("dialogpt.tokenization",),
     "accelerate": ("dialogpt.distributed", "dialogpt.train."),
-    "transformers": ("dialogpt.models.", "dialogpt.decode.load"),
+    "transformers": ("dialogpt.models.",),
 }
 # Each reads objects that run code, or writes them.
 FORBIDDEN = {"pickle", "shelve", "dill", "joblib", "marshal"}

@@ -3,16 +3,16 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, GPT2LMHeadModel
 
 from dialogpt.checkpoint import ModelCard, read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config import Direction
 from dialogpt.distributed import choose_precision
+from dialogpt.models.gpt2 import load_gpt2
 from dialogpt.models.scoring import CausalLm
 from dialogpt.text import TEXT_RULES
 from dialogpt.tokenization import Tokenizer, load_tokenizer
@@ -85,7 +85,9 @@ def load_model(
     card = read_model_card(Path(folder)) if is_local else None
     if card is not None:
         _check_direction(folder, card, direction)
-    num_positions, model = _load_gpt2(folder, device=device, dtype=dtype)
+    model = load_gpt2(folder, dtype=dtype)
+    num_positions = model.config.n_positions
+    _prepare(model, device)
     tokenizer = load_tokenizer(folder if is_local else f"hub:{folder}")
     _check_tokenizer(folder, model, tokenizer, card=card)
     if card is not None and card.text_rules != TEXT_RULES:
@@ -111,38 +113,14 @@ def check_same_tokenizer(forward: LoadedModel, backward: LoadedModel) -> None:
         )
 
 
-def _load_gpt2(folder: str, *, device: torch.device, dtype: torch.dtype) -> tuple[int, CausalLm]:
-    """The rows of the position table, and the model."""
-    try:
-        config = AutoConfig.from_pretrained(folder)
-        # transformers loads any checkpoint into any class, and fills what is missing at random.
-        if config.model_type != "gpt2":
-            raise UserError(f"{folder}: expected a GPT-2, found the model type {config.model_type}")
-        model, report = GPT2LMHeadModel.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,  # the older format is pickle, which can run code
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"{folder}: expected a run folder, a model folder (config.json, model.safetensors) or "
-            f"a name on the hub; loading failed: {reason}"
-        ) from error
-    if report["missing_keys"]:
-        raise UserError(
-            f"{folder}: the weights lack {', '.join(sorted(report['missing_keys'])[:3])}; they are "
-            "not those of a transformers GPT2LMHeadModel, or of other sizes than config.json says"
-        )
+def _prepare(model: Any, device: torch.device) -> None:
+    """Put a GPT2LMHeadModel on the device, to be read only, with a float32 output matrix."""
     model.requires_grad_(False).eval().to(device)
     # In bfloat16 a logit of 30 is rounded to the next 0.25, and log-probabilities with it. A copy,
     # because the input embedding, which may share the matrix, stays as it is.
     model.lm_head.weight = nn.Parameter(
         model.lm_head.weight.detach().float().clone(), requires_grad=False
     )
-    return config.n_positions, model
 
 
 def _check_direction(folder: str, card: ModelCard, wanted: Direction) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import AutoConfig, GPT2Config, GPT2LMHeadModel
 from transformers.utils.logging import disable_progress_bar
 
 from dialogpt.checkpoint import resolve_model_folder
@@ -79,35 +80,51 @@ def build_gpt2(config: ModelConfig, *, vocab_size: int, eos_id: int) -> Dialogue
             **dropout,
         )
         return DialogueModel(GPT2LMHeadModel(sizes))
-    return DialogueModel(_load(resolve_model_folder(config.init), vocab_size, dropout))
-
-
-def _load(name: str, vocab_size: int, dropout: dict[str, float]) -> Any:
-    disable_progress_bar()
-    try:
-        model, loading = GPT2LMHeadModel.from_pretrained(
-            name,
-            dtype=torch.float32,  # weights may be stored in half precision; the optimizer needs 32
-            use_safetensors=True,  # the older format is pickle, which can run code
-            output_loading_info=True,
-            **dropout,
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"model.init {name!r}: expected 'scratch', a folder with config.json and "
-            f"model.safetensors, or the name of a GPT-2 on the hub; found none that loads ({error})"
-        ) from error
-    missing = [key for key in loading["missing_keys"] if key != "lm_head.weight"]  # tied
-    if missing:
-        raise UserError(
-            f"model.init {name!r}: expected the weights of a GPT-2, found none for "
-            f"{len(missing)} parameters, {sorted(missing)[0]} among them; name another checkpoint"
-        )
+    # Weights may be stored in half precision; the optimizer needs 32 bits.
+    model = load_gpt2(resolve_model_folder(config.init), dtype=torch.float32, **dropout)
     if model.config.vocab_size != vocab_size:
         raise UserError(
-            f"model.init {name!r}: expected a vocabulary of {vocab_size} ids, as the shards' "
-            f"tokenizer has, found {model.config.vocab_size}; write the shards with the "
+            f"model.init {config.init!r}: expected a vocabulary of {vocab_size} ids, as the "
+            f"shards' tokenizer has, found {model.config.vocab_size}; write the shards with the "
             "checkpoint's tokenizer, or take another checkpoint"
+        )
+    return DialogueModel(model)
+
+
+def load_gpt2(name: str, *, dtype: torch.dtype, **changes: float) -> Any:
+    """The GPT2LMHeadModel of a checkpoint, with all of its weights.
+
+    Args:
+        name: a model folder, or a name on the hub.
+        dtype: format of the weights.
+        changes: values that replace those of its config.json.
+
+    Raises:
+        UserError: nothing is there that loads, or it is not a whole GPT-2.
+    """
+    disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(name, **changes)
+        # transformers loads any checkpoint into any class, and fills what is missing at random.
+        if config.model_type != "gpt2":
+            raise UserError(f"{name}: expected a GPT-2, found the model type {config.model_type}")
+        model, report = GPT2LMHeadModel.from_pretrained(
+            name,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,  # the older format is pickle, which can run code
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{name}: expected a run folder, a model folder (config.json, model.safetensors) or "
+            f"a name on the hub; loading failed: {reason}"
+        ) from error
+    if report["missing_keys"]:
+        raise UserError(
+            f"{name}: the weights lack {', '.join(sorted(report['missing_keys'])[:3])}; they are "
+            "not those of a transformers GPT2LMHeadModel, or of other sizes than config.json says"
         )
     return model
 

@@ -77,6 +77,7 @@ class Trainer:
         self._parts = parts
         self._progress = progress
         self._step_seconds = self._waiting_seconds = 0.0
+        self._num_timed_tokens = 0  # since_log may count steps of a former process
         # In a log file a bar is noise; there, each line of metrics is a log line.
         self._shows_bar = parts.log is not None and sys.stderr.isatty()
 
@@ -98,6 +99,7 @@ class Trainer:
                 self._waiting_seconds += perf_counter() - started
                 result, rate = self._step(micro_batches, stop_requested=stop.received > 0)
                 self._step_seconds += perf_counter() - started
+                self._num_timed_tokens += result.num_tokens
                 bar.update()
                 is_last = progress.step == parts.total_steps
                 if progress.step % config.log_every_steps == 0 or is_last:
@@ -156,13 +158,15 @@ class Trainer:
         """First rank: a line of metrics on the steps since the last one; all: start anew."""
         progress, totals = self._progress, self._progress.since_log
         seconds, waiting = self._step_seconds, self._waiting_seconds
+        num_timed_tokens = self._num_timed_tokens
         self._step_seconds = self._waiting_seconds = 0.0
+        self._num_timed_tokens = 0
         progress.since_log = Totals()
         if self._parts.log is None:
             return
         values = interval_metrics(progress, totals, learning_rate=rate)
         values["epoch"] = progress.epoch + progress.step_in_epoch / self._steps_in_epoch()
-        values["tokens_per_second"] = totals.num_tokens / seconds
+        values["tokens_per_second"] = num_timed_tokens / seconds
         values["waiting_share"] = waiting / seconds
         if not result.was_skipped:
             values["grad_norm"] = result.grad_norm

@@ -1,6 +1,7 @@
 """What a run says of itself while it trains."""
 
 import logging
+import math
 
 from dialogpt.train.progress import Progress, Totals
 from dialogpt.train.validate import perplexity
@@ -13,6 +14,8 @@ Metrics = dict[str, float | int]
 def interval_metrics(progress: Progress, totals: Totals, *, learning_rate: float) -> Metrics:
     """The numbers of some steps that are the same however fast they were made.
 
+    Without a loss where nothing was counted, as when float16 overflowed in all of the steps.
+
     Args:
         progress: where the run is.
         totals: sums over the steps.
@@ -20,7 +23,7 @@ def interval_metrics(progress: Progress, totals: Totals, *, learning_rate: float
     """
     losses = totals.losses()
     return {
-        "loss": sum(losses.values()),
+        **({"loss": sum(losses.values())} if losses else {}),
         **losses,
         "learning_rate": learning_rate,
         "tokens": totals.num_tokens,
@@ -33,9 +36,10 @@ def interval_metrics(progress: Progress, totals: Totals, *, learning_rate: float
 
 def short_form(metrics: Metrics) -> dict[str, str]:
     """What stands at the end of the progress bar; tokens a second are without padding."""
+    loss = metrics.get("loss", math.nan)
     return {
-        "loss": f"{metrics['loss']:.3f}",
-        "ppl": f"{perplexity(metrics['loss']):.1f}",
+        "loss": f"{loss:.3f}",
+        "ppl": f"{perplexity(loss):.1f}",
         "tok/s": f"{metrics['tokens_per_second']:,.0f}",
         "pad": f"{metrics['padding_share']:.0%}",
         "wait": f"{metrics['waiting_share']:.0%}",

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dialogpt.data.loader import StepLoader
 from dialogpt.data.manifest import Manifest, read_manifest
 from dialogpt.distributed import num_ranks, start_accelerator, wait_for_all_ranks
 from dialogpt.models.gpt2 import DialogueModel, build_gpt2, num_parameters
+from dialogpt.records import write_text
 from dialogpt.run_log import RunLog
 from dialogpt.seeding import seed_everything
 from dialogpt.tokenization import load_tokenizer
@@ -51,17 +53,35 @@ def train(config: TrainConfig, resolved: str) -> int:
     output = Path(config.output)
     check_same_config(output / CONFIG_FILE, resolved)
     run_folder = RunFolder(output, keep_last=config.checkpoint.keep_last)
+    with run_folder.lock() if accelerator.is_main_process else nullcontext():
+        return _go_on(config, resolved, manifests, run_folder, accelerator, precision)
+
+
+def _go_on(
+    config: TrainConfig,
+    resolved: str,
+    manifests: dict[str, Manifest],
+    run_folder: RunFolder,
+    accelerator: Accelerator,
+    precision: str,
+) -> int:
+    """Train from the newest checkpoint, or from the beginning; as `train`, in a locked folder."""
+    output = run_folder.path
     identity = Identity(num_ranks=num_ranks(), shards=_fingerprint(manifests["train"]))
     checkpoint = next(reversed(run_folder.checkpoints()), None)
     state = None if checkpoint is None else read_state(checkpoint, identity)
     progress = Progress() if state is None else Progress.from_json(state["progress"])
+    if checkpoint is not None and accelerator.is_main_process:
+        run_folder.clean_up_after_kill()
+        if "valid" not in manifests:
+            run_folder.last_is_best()
     if progress.finished:
         logger.info("%s: training is finished: %s", output, progress.finished)
         return 0
 
     parts = _build(config, manifests, run_folder, accelerator, identity, checkpoint)
     if accelerator.is_main_process:
-        (output / CONFIG_FILE).write_text(resolved, encoding="utf-8")
+        write_text(output / CONFIG_FILE, resolved)
     _describe(config, parts, precision)
     if checkpoint is not None and state is not None:
         logger.info("Going on after step %d from %s", progress.step, checkpoint)
@@ -128,9 +148,7 @@ def _build(
         max_grad_norm=config.optimizer.max_grad_norm,
         failures=run_folder.path,
     )
-    if accelerator.is_main_process:
-        run_folder.path.mkdir(parents=True, exist_ok=True)
-    wait_for_all_ranks()
+    wait_for_all_ranks()  # the newest checkpoint is the same for all: none is written before
     card = ModelCard(
         direction=config.direction,
         max_seq_len=config.data.max_seq_len,

@@ -94,7 +94,8 @@ class Updater:
         local_sums = self._accumulate(micro_batches, counts)
         names = list(counts)
         local_totals = torch.stack([sums[name] for sums in local_sums for name in names])
-        values = local_totals.double().cpu().view(-1, len(names))
+        # To the host first: not every device has float64.
+        values = local_totals.cpu().double().view(-1, len(names))
         summed = sum_over_ranks(values.sum(dim=0).tolist(), self._accelerator.device)
         grad_norm = self._clip()
         # Sums and gradients are the same on all ranks by now, and so is the decision.

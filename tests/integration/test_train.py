@@ -1,5 +1,7 @@
 """The training command from the user's side: what it writes, and what it says when it cannot."""
 
+import fcntl
+import itertools
 import json
 import logging
 import math
@@ -23,6 +25,7 @@ from dialogpt.checkpoint import read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.run_log import read_metrics
 from dialogpt.tokenization import load_tokenizer
+from dialogpt.train.step import Updater
 
 SHORT = {"max_steps": 8, "tensorboard": True}
 
@@ -54,7 +57,7 @@ def test_a_run_leaves_models_checkpoint_metrics_curves_and_its_config(trained):
     run, settings, _ = trained
     assert {path.name for path in run.iterdir()} == {
         *("best", "last", "checkpoints", "models"),
-        *("config.yaml", "metrics.jsonl", "tensorboard"),
+        *("config.yaml", "metrics.jsonl", "tensorboard", ".lock"),
     }
     kept = yaml.safe_load((run / "config.yaml").read_text())
     assert kept["schedule"] == settings["schedule"]
@@ -126,6 +129,15 @@ def test_a_finished_run_says_so_and_does_nothing(trained, folder):
     assert (run / "metrics.jsonl").read_bytes() == before
 
 
+def test_two_processes_do_not_train_in_one_folder(trained, folder):
+    run, settings, _ = trained
+    with (run / ".lock").open("w") as holder:
+        fcntl.lockf(holder, fcntl.LOCK_EX)  # held by this process, so another one must start
+        second = run_training(settings, folder)
+    assert second.returncode == 1
+    assert "another process is training in this folder" in second.stderr
+
+
 def test_other_settings_in_a_runs_folder_are_refused(trained, folder):
     message = fails(folder, {"schedule": {"learning_rate": 0.5}}, name="run")
     assert "schedule.learning_rate: 0.01 there, 0.5 here" in message
@@ -145,6 +157,38 @@ def test_training_goes_on_from_a_run_as_from_a_checkpoint(trained, folder):
     assert read_metrics(folder / "tuned")[0]["loss"] == pytest.approx(former, rel=1e-6)
 
 
+def test_speed_counts_the_steps_of_this_process_only(folder, monkeypatch):
+    """A line after going on sums over steps of the former process too, whose time is not known."""
+    ticks = itertools.count()
+    monkeypatch.setattr("dialogpt.train.loop.perf_counter", lambda: float(next(ticks)))
+    settings = {
+        name: merged(
+            tiny_settings(folder / "shards", folder / name),
+            {"max_steps": 8, "log_every_steps": log_every_steps},
+        )
+        for name, log_every_steps in (("timed", 4), ("broken", 8))
+    }
+    train_here(settings["timed"], folder)
+    whole_step = Updater.step
+
+    def broken_step(updater, batches, number, **options):
+        if number == 6:
+            raise KeyboardInterrupt
+        return whole_step(updater, batches, number, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Updater, "step", broken_step)
+        with pytest.raises(KeyboardInterrupt):
+            train_here(settings["broken"], folder)
+    train_here(settings["broken"], folder)
+    (first, second), (both,) = (
+        [line for line in read_metrics(folder / name) if line["kind"] == "train"]
+        for name in ("timed", "broken")
+    )
+    assert both["tokens"] == first["tokens"] + second["tokens"]
+    assert both["tokens_per_second"] == second["tokens_per_second"]
+
+
 def test_without_validation_dialogues_training_says_so_and_best_is_last(folder, caplog):
     write_shards(folder / "train_only", num_valid=0)
     settings = merged(tiny_settings(folder / "train_only", folder / "no_valid"), SHORT)
@@ -152,6 +196,10 @@ def test_without_validation_dialogues_training_says_so_and_best_is_last(folder, 
         assert train_here(settings, folder) == 0
     assert "no validation dialogues" in caplog.text
     run = folder / "no_valid"
+    assert (run / "best").resolve() == (run / "last").resolve()
+    for name in ("best", "last"):  # killed between the checkpoint and the links
+        (run / name).unlink()
+    assert train_here(settings, folder) == 0
     assert (run / "best").resolve() == (run / "last").resolve()
     assert read_model_card(run / "best").valid_loss is None
 

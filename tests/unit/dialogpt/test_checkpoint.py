@@ -70,6 +70,12 @@ def test_a_model_of_others_has_no_card(tmp_path):
     assert read_model_card(tmp_path) is None
 
 
+def test_a_card_that_is_damaged_is_an_error(tmp_path):
+    (tmp_path / "dialogpt.json").write_text('{"format_ver')
+    with pytest.raises(UserError, match=r"dialogpt\.json: expected JSON"):
+        read_model_card(tmp_path)
+
+
 @pytest.mark.parametrize(
     "text", ['{"format_version": 2}', '{"format_version": 1, "direction": "forward"}']
 )
@@ -117,6 +123,26 @@ def test_an_unfinished_checkpoint_does_not_count_and_is_written_anew(run):
 def test_a_checkpoint_without_its_state_does_not_count(run):
     (write_checkpoint(run, 5) / STATE_FILE).unlink()
     assert run.checkpoints() == []
+
+
+def test_a_run_that_was_killed_within_publish_is_set_right_when_it_goes_on(run, monkeypatch):
+    for step in (5, 10, 15):
+        write_checkpoint(run, step)
+    write_best(run, 15)
+    with monkeypatch.context() as patch:  # the kill comes after the name, before the link
+        patch.setattr(run, "_link", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            write_checkpoint(run, 20)
+        with pytest.raises(KeyboardInterrupt):
+            write_best(run, 20)
+    half = [run.path / folder / "step-00000005.unfinished" for folder in ("checkpoints", "models")]
+    for folder in half:  # and another one came while these were removed
+        (folder / "model").mkdir(parents=True)
+    assert content(run.path / "last") == "model 15"
+    run.clean_up_after_kill()
+    assert content(run.path / "last") == "model 20"
+    assert content(run.path / "best") == "best 15"
+    assert not any(folder.exists() for folder in half)
 
 
 def test_best_outlives_the_checkpoints_and_is_replaced_whole(run):

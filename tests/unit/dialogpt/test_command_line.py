@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +58,10 @@ def test_the_resolved_yaml_gives_the_same_config(tmp_path):
         ["--direction", "sideways"],
         ["--model.num_heads", "7"],  # 768 is no multiple
         ["--schedule.learning_rate", "-1"],
+        ["--model.num_heads", "0"],
+        ["--optimizer.beta1", "1.0"],
+        ["--optimizer.weight_decay", "-0.1"],
+        ["--seed", "-1"],
     ],
 )
 def test_a_wrong_option_ends_with_exit_code_2_and_names_itself(options, capsys):
@@ -87,6 +93,8 @@ def test_the_help_of_an_option_is_the_docstring_of_its_field(capsys):
         (UserError("mend it"), 1),
         (RecordError("a.jsonl:3: mend it"), 1),
         (FileNotFoundError(2, "mend it"), 1),
+        (NotADirectoryError(20, "mend it"), 1),
+        (PermissionError(13, "mend it"), 1),
         (KeyboardInterrupt(), 130),
     ],
 )
@@ -100,6 +108,21 @@ def test_what_the_user_can_mend_is_a_message_and_an_exit_code(error, code, capsy
     captured = capsys.readouterr().err
     assert ("mend it" in captured) == (code == 1)
     assert "Traceback" not in captured
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly():
+    program = (
+        "from dialogpt.command_line import run_command\n"
+        "run_command(lambda: [print('line') for _ in range(100_000)])"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141  # as shells have it for SIGPIPE
 
 
 def test_a_bug_keeps_its_traceback():

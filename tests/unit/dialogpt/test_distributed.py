@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from dialogpt.command_line import UserError
-from dialogpt.distributed import choose_precision, num_ranks, sum_over_ranks, wait_for_all_ranks
+from dialogpt.distributed import (
+    choose_precision,
+    num_ranks,
+    start_accelerator,
+    sum_over_ranks,
+    wait_for_all_ranks,
+)
 
 V100, A100 = (7, 0), (8, 0)
 
@@ -32,6 +38,16 @@ def test_precision_follows_the_hardware(wanted, device, capability, expected):
 def test_a_precision_that_the_device_lacks_is_an_error(wanted, device, capability):
     with pytest.raises(UserError, match=f"precision {wanted}: expected"):
         choose_precision(wanted, device, capability=capability)
+
+
+def test_the_launchers_accumulation_does_not_scale_the_loss(monkeypatch):
+    """accelerate's `backward` divides by it; the updater has divided by the targets already."""
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    accelerator, _ = start_accelerator("fp32")
+    weight = torch.ones(1, requires_grad=True, device=accelerator.device)
+    accelerator.backward(3 * weight.sum())
+    assert weight.grad is not None
+    assert weight.grad.item() == 3.0
 
 
 def test_a_single_process_is_its_own_sum():

@@ -125,7 +125,7 @@ def test_a_folder_without_a_model_is_an_error(tmp_path):
 def test_a_name_that_leads_nowhere_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     name = str(tmp_path / "absent")
-    with pytest.raises(UserError, match="found none that loads"):
+    with pytest.raises(UserError, match=r"absent: expected a run folder.* loading failed"):
         build_gpt2(replace(TINY, init=name), vocab_size=32, eos_id=EOS)
 
 
@@ -134,5 +134,13 @@ def test_weights_of_something_else_are_an_error(model, tmp_path):
     weights = load_file(tmp_path / "model.safetensors")
     weights.pop("transformer.h.1.mlp.c_fc.weight")
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(UserError, match=r"1 parameters, transformer\.h\.1\.mlp\.c_fc\.weight"):
+    with pytest.raises(UserError, match=r"the weights lack transformer\.h\.1\.mlp\.c_fc\.weight"):
+        build_gpt2(replace(TINY, init=str(tmp_path)), vocab_size=32, eos_id=EOS)
+
+
+def test_weights_that_are_cut_short_are_an_error(model, tmp_path):
+    model.save(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(UserError, match="loading failed"):
         build_gpt2(replace(TINY, init=str(tmp_path)), vocab_size=32, eos_id=EOS)

@@ -110,3 +110,15 @@ def test_sampling_draws_from_what_temperature_top_k_and_top_p_leave(
     uniforms = (torch.arange(4000) + 0.5) / 4000
     tokens = choose_tokens(logits, uniforms, generation=GenerationConfig(**options))
     assert set(tokens.tolist()) == expected
+
+
+@pytest.mark.parametrize("options", [{"top_k": 3}, {"top_k": 5, "top_p": 0.6}])
+def test_a_draw_among_the_top_k_is_a_draw_from_the_whole_row(options: dict[str, float]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randint(-4, 5, (500, 20), generator=generator).float()  # many are equal
+    logits[:, 7] = -math.inf
+    uniforms = torch.rand(500, generator=generator)
+    generation = GenerationConfig(**options)
+    kept = keep_top_p(keep_top_k(logits, generation.top_k), generation.top_p)
+    tokens = choose_tokens(logits, uniforms, generation=generation)
+    assert torch.equal(tokens, draw_tokens(kept, uniforms))

@@ -5,7 +5,7 @@ import pytest
 
 from dialogpt.config import ValidationConfig
 from dialogpt.train.progress import Progress, Totals
-from dialogpt.train.report import warn_if_overfitting
+from dialogpt.train.report import interval_metrics, short_form, warn_if_overfitting
 from dialogpt.train.step import StepResult
 
 
@@ -37,6 +37,16 @@ def test_the_loss_of_a_skipped_step_stays_out_and_is_counted():
     progress.take(result(), steps_in_epoch=9)
     assert progress.since_log.losses() == {"nll": 2.0}
     assert (progress.step, progress.num_skipped_steps, progress.num_skipped_in_a_row) == (2, 1, 0)
+
+
+def test_where_every_step_was_skipped_no_loss_is_reported():
+    progress = Progress()
+    progress.take(result(nll=float("inf"), was_skipped=True), steps_in_epoch=9)
+    metrics = interval_metrics(progress, progress.since_log, learning_rate=0.1)
+    assert "loss" not in metrics
+    assert metrics["skipped_steps"] == 1
+    shown = short_form({**metrics, "tokens_per_second": 1.0, "waiting_share": 0.0})
+    assert shown["loss"] == "nan"
 
 
 def test_an_epoch_ends_with_its_last_step():

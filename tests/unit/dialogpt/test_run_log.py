@@ -26,6 +26,13 @@ def test_going_on_drops_the_lines_after_the_checkpoint_and_a_line_cut_short(tmp_
     assert [record["step"] for record in read_metrics(tmp_path)] == [1, 2, 3, 4, 5]
 
 
+def test_a_line_that_is_being_written_is_not_read(tmp_path):
+    write(tmp_path, [1, 2])
+    with (tmp_path / METRICS_FILE).open("a") as lines:
+        lines.write('{"kind": "train", "st')
+    assert [record["step"] for record in read_metrics(tmp_path)] == [1, 2]
+
+
 def test_a_run_without_a_checkpoint_begins_with_an_empty_log(tmp_path):
     write(tmp_path, [0, 1])
     write(tmp_path, [0])
