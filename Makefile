@@ -22,7 +22,7 @@ TRAIN_ARGS ?=
 DECODE_ARGS ?=
 
 # The data set that `make extract` makes: NAME, or the dumps' folder name, or the sample.
-dumps_name := $(notdir $(patsubst %/,%,$(DUMPS)))
+dumps_name := $(if $(DUMPS),$(shell basename '$(DUMPS)' | tr ' ' '-'))
 extract_name := $(or $(NAME),$(dumps_name),sample)
 # The one that the later targets read: the same, or what was extracted last.
 train_name := $(or $(NAME),$(dumps_name),$(shell cat data/current 2>/dev/null || true),sample)

@@ -31,8 +31,9 @@ from data_prep.extract_plan import agree_on_plan, make_plan
 from data_prep.extract_stages import BuildTask, ReadTask, SpillPart, build_partition, read_dump
 from data_prep.filters import FilterSet
 from data_prep.inventory import Inventory, take_inventory
-from data_prep.stages import JsonObject, Stage, Unit, run_stage, sole_run
+from data_prep.stages import JsonObject, Stage, Unit, run_stage
 from dialogpt.command_line import parse_config, run_command
+from dialogpt.folders import sole_use
 from dialogpt.records import write_json
 
 DAMAGED_INPUT = 3
@@ -69,7 +70,7 @@ def extract(config: ExtractConfig, resolved: str) -> None:
     else:
         for note in _notes(inventory):
             print(f"note: {note}", file=sys.stderr)
-        with sole_run(output):
+        with sole_use(output):
             _run(config, inventory, filters, num_partitions=plan["settings"]["num_partitions"])
     if not config.keep_work_files:
         shutil.rmtree(output / "work", ignore_errors=True)

@@ -7,7 +7,6 @@ stopped: units with a marker are not done again. A unit's output must not depend
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -24,9 +23,6 @@ from tqdm import tqdm
 
 from dialogpt.command_line import UserError
 from dialogpt.records import write_json
-
-if sys.platform != "win32":
-    import fcntl
 
 Task = TypeVar("Task")
 JsonObject: TypeAlias = dict[str, Any]
@@ -71,32 +67,6 @@ class Stage(Generic[Task]):
     def marker(self, unit: Unit[Task]) -> Path:
         """Where it is noted that the unit is done."""
         return self.markers / f"{unit.name}.json"
-
-
-@contextmanager
-def sole_run(folder: Path) -> Iterator[None]:
-    """Hold an output folder against other runs; the hold ends with the process, killed or not.
-
-    Raises:
-        UserError: another run is at work in the folder.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise UserError(
-            f"{folder}: another run is at work here; wait for it, or choose another --output"
-        ) from error
-    except OSError:
-        pass  # a file system without locks
-    try:
-        yield
-    finally:
-        os.close(handle)
 
 
 def run_stage(

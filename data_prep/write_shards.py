@@ -23,10 +23,11 @@ from data_prep.dialogues import (
     read_part,
 )
 from data_prep.encode import encode_dialogues
-from data_prep.stages import JsonObject, Report, Stage, Unit, run_stage, sole_run
+from data_prep.stages import JsonObject, Report, Stage, Unit, run_stage
 from dialogpt.command_line import UserError, parse_config, require_folder, run_command
 from dialogpt.data.manifest import MANIFEST_FILE, Manifest, ShardInfo, read_manifest, write_manifest
 from dialogpt.data.shards import ShardWriter
+from dialogpt.folders import sole_use
 from dialogpt.records import SPLITS, write_json
 from dialogpt.tokenization import Tokenizer, load_tokenizer
 
@@ -78,7 +79,7 @@ def write_shards(config: ShardsConfig) -> list[Manifest]:
         "chunk_dialogues": config.chunk_dialogues,
     }
     _claim_folder(output, origin)
-    with sole_run(output):
+    with sole_use(output):
         _save_tokenizer(tokenizer, output / TOKENIZER_FOLDER)
         units = [
             _unit(part, number, output / split, config)

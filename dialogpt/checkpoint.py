@@ -14,15 +14,13 @@ A run folder:
 must never find neither the old model nor the new.
 """
 
-import errno
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from dialogpt.command_line import UserError
 from dialogpt.records import write_json
@@ -31,7 +29,6 @@ from dialogpt.tokenization import copy_tokenizer_files
 CARD_FILE = "dialogpt.json"
 CARD_VERSION = 1
 STATE_FILE = "state.json"
-_LOCK_FILE = ".lock"
 _UNFINISHED = ".unfinished"
 
 
@@ -142,26 +139,6 @@ class RunFolder:
         self._keep_last = keep_last
         self._checkpoints = path / "checkpoints"
         self._models = path / "models"
-
-    def lock(self) -> TextIO:
-        """Keep other processes out until the file returned is closed or this process ends.
-
-        Raises:
-            UserError: another process is training here.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        holder = (self.path / _LOCK_FILE).open("w", encoding="utf-8")
-        try:
-            # Not flock: workers would inherit it, and hold it for a while after a kill.
-            fcntl.lockf(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise UserError(
-                    f"{self.path}: another process is training in this folder; wait for it, stop "
-                    "it, or name another output"
-                ) from error
-            # Some network file systems have no locks.
-        return holder
 
     def checkpoints(self) -> list[Path]:
         """Complete checkpoints, oldest first."""

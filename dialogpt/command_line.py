@@ -89,7 +89,7 @@ def run_command(command: Callable[[], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(INPUT_ERROR) from error
     except KeyboardInterrupt:
-        print("\ninterrupted; give the same command again to go on", file=sys.stderr)
+        print("\ninterrupted", file=sys.stderr)
         raise SystemExit(130) from None
 
 

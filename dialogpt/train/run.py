@@ -14,6 +14,7 @@ from dialogpt.config import BatchConfig, TrainConfig
 from dialogpt.data.loader import StepLoader
 from dialogpt.data.manifest import Manifest, read_manifest
 from dialogpt.distributed import num_ranks, start_accelerator, wait_for_all_ranks
+from dialogpt.folders import sole_use
 from dialogpt.models.gpt2 import DialogueModel, build_gpt2, num_parameters
 from dialogpt.records import write_text
 from dialogpt.run_log import RunLog
@@ -53,7 +54,7 @@ def train(config: TrainConfig, resolved: str) -> int:
     output = Path(config.output)
     check_same_config(output / CONFIG_FILE, resolved)
     run_folder = RunFolder(output, keep_last=config.checkpoint.keep_last)
-    with run_folder.lock() if accelerator.is_main_process else nullcontext():
+    with sole_use(output) if accelerator.is_main_process else nullcontext():
         return _go_on(config, resolved, manifests, run_folder, accelerator, precision)
 
 

@@ -135,7 +135,7 @@ def test_two_processes_do_not_train_in_one_folder(trained, folder):
         fcntl.lockf(holder, fcntl.LOCK_EX)  # held by this process, so another one must start
         second = run_training(settings, folder)
     assert second.returncode == 1
-    assert "another process is training in this folder" in second.stderr
+    assert "another run is at work in this folder" in second.stderr
 
 
 def test_other_settings_in_a_runs_folder_are_refused(trained, folder):

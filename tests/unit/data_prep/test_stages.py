@@ -1,13 +1,11 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from data_prep.stages import Report, Stage, Unit, run_stage, sole_run
+from data_prep.stages import Report, Stage, Unit, run_stage
 from dialogpt.command_line import UserError
 
 ROOT = Path(__file__).parents[3]
@@ -74,28 +72,6 @@ def test_an_error_names_its_unit_and_keeps_what_was_done(
 def test_a_killed_worker_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--num_workers"):
         run_stage(stage(tmp_path), units(tmp_path, "die", "die too"), num_workers=2)
-
-
-HOLD_FOR_EVER = """
-import sys, time
-from pathlib import Path
-from data_prep.stages import sole_run
-with sole_run(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(600)
-"""
-
-
-def test_two_runs_cannot_work_in_one_folder_and_a_kill_frees_it(tmp_path: Path) -> None:
-    argv = [sys.executable, "-c", HOLD_FOR_EVER, str(tmp_path)]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
-        with pytest.raises(UserError, match="another run is at work"), sole_run(tmp_path):
-            pass
-        other.kill()
-    with sole_run(tmp_path):
-        pass
 
 
 def test_no_units_are_done_at_once(tmp_path: Path) -> None:
