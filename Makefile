@@ -35,7 +35,7 @@ tokenizer_folder := $(if $(filter train,$(TOKENIZER)),$(data)/tokenizer,$(TOKENI
 VOCAB_SIZE ?= 8000
 
 .PHONY: help install sample extract tokenizer shards train train-forward train-backward decode \
-	demo test lint format clean clean-data
+	report demo test lint format clean clean-data
 
 help:  ## list targets and variables
 	@echo 'Targets:'
@@ -112,6 +112,9 @@ train-backward: | train-forward
 decode: $(INSTALLED)  ## answer CONTEXTS with the trained models, reranked
 	@$(PY) -m dialogpt.decode --config configs/decode/mmi.yaml --mmi --model $(run)/forward \
 	  --backward_model $(run)/backward --contexts $(CONTEXTS) $(DECODE_ARGS)
+
+report: $(INSTALLED)  ## draw the loss curves of both models
+	@$(PY) -m dialogpt.report $(run)/forward $(run)/backward --output $(run)/loss.png
 
 demo: $(INSTALLED)  ## the whole job on the sample: dump, extraction, both models, MMI replies
 	@$(MAKE) extract DUMPS= NAME=sample

@@ -1,26 +1,11 @@
-"""python -m dialogpt.report RUN [RUN ...]: the loss curves of runs as one picture."""
+"""python -m dialogpt.report RUN [RUN ...] --output FILE: loss curves of runs as one picture."""
 
-import logging
-from dataclasses import dataclass
+import argparse
 from pathlib import Path
 from typing import Any
 
-from dialogpt.command_line import UserError, parse_config, require_folder, run_command
+from dialogpt.command_line import UserError, require_folder, run_command
 from dialogpt.run_log import METRICS_FILE, read_metrics
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportConfig:
-    """Draw training and validation loss of runs, one panel a run."""
-
-    runs: list[str]
-    """Folders of training runs."""
-    output: str
-    """PNG or SVG file; an existing one is replaced."""
-
-    def __post_init__(self) -> None:
-        if not self.runs:
-            raise ValueError("runs must name at least one folder")
 
 
 def draw_curves(folders: list[Path], output: Path) -> None:
@@ -84,14 +69,18 @@ def _draw_run(panel: Any, folder: Path, records: list[dict[str, Any]]) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Draw what the command line asks for."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config, _ = parse_config(ReportConfig, argv, prog="python -m dialogpt.report")
-
-    def command() -> None:
-        draw_curves([Path(run) for run in config.runs], Path(config.output))
-        print(f"written to {config.output}")
-
-    run_command(command)
+    parser = argparse.ArgumentParser(
+        prog="python -m dialogpt.report",
+        description="Draw training and validation loss of runs, one panel a run.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument(
+        "--output", required=True, type=Path, help="PNG or SVG file; an existing one is replaced"
+    )
+    options = parser.parse_args(argv)
+    run_command(lambda: draw_curves(options.runs, options.output))
+    print(f"written to {options.output}")
 
 
 if __name__ == "__main__":
