@@ -95,6 +95,8 @@ shards: tokenizer  ## dialogues -> LMDB shards
 	  --output $(data)/shards
 
 train: train-forward train-backward  ## train the forward model, then the backward model
+	@# Where `python -m dialogpt.decode` looks when no model is named.
+	@ln -sfn $(train_name)-$(recipe) runs/latest
 
 train-forward: shards  ## train P(response | context)
 	@echo 'Forward model: $(CONFIG) on $(data)/shards -> $(run)/forward'

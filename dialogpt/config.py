@@ -6,6 +6,7 @@ before anything heavy is loaded.
 """
 
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Literal
 
 Direction = Literal["forward", "backward"]
@@ -251,15 +252,20 @@ class MmiConfig:
         _require(0.0 <= self.weight <= 1.0, "mmi_options.weight must lie in [0, 1]")
 
 
+LATEST_MODEL = "runs/latest/forward"
+"""The forward model that `make train` trained last."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecodeConfig:
     """Contexts -> ranked replies with every score."""
 
-    model: str
+    model: str = LATEST_MODEL
     """Forward model: a folder of a training run (its best model is taken), a folder in Hugging Face
-    format, or a name on the hub."""
+    format, or a name on the hub. Without it: what `make train` trained last."""
     backward_model: str = ""
-    """Backward model, named likewise; needed with --mmi."""
+    """Backward model, named likewise. Empty: the folder backward beside a --model that is called
+    forward, as `make train` leaves them."""
     mmi: bool = False
     """Rerank by the backward model; otherwise hypotheses are ranked by forward log-probability."""
     contexts: str = ""
@@ -281,6 +287,17 @@ class DecodeConfig:
     """auto takes a GPU where there is one; or a torch device such as cpu or cuda:1."""
 
     def __post_init__(self) -> None:
-        _require(not self.mmi or bool(self.backward_model), "--mmi needs --backward_model")
+        _require(
+            not self.mmi or bool(self.twin),
+            "--mmi needs --backward_model: only a --model called forward has its twin beside it",
+        )
         _require(self.batch_contexts >= 1, "batch_contexts must be >= 1")
         _require(self.show >= 0, "show must be >= 0")
+
+    @property
+    def twin(self) -> str:
+        """The backward model that belongs to the forward one; "" where none is known."""
+        if self.backward_model:
+            return self.backward_model
+        model = PurePath(self.model)
+        return str(model.with_name("backward")) if model.name == "forward" else ""

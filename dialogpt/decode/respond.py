@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 
 from dialogpt.command_line import UserError, as_plain
-from dialogpt.config import DecodeConfig, GenerationConfig
+from dialogpt.config import LATEST_MODEL, DecodeConfig, GenerationConfig
 from dialogpt.decode.contexts import Context, encode_contexts, latest_turns
 from dialogpt.decode.generate import GeneratedReply, generate
 from dialogpt.decode.load import (
@@ -166,6 +166,11 @@ def build_responder(config: DecodeConfig) -> tuple[Responder, dict[str, Any]]:
     Raises:
         UserError: a model cannot be had, or the models do not go together.
     """
+    if config.model == LATEST_MODEL and not Path(config.model).exists():
+        raise UserError(
+            f"{config.model}: nothing is trained here yet; `make train` (or `make demo`) first, or "
+            "name a model with --model"
+        )
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
     forward = load_model(config.model, "forward", device=device, dtype=dtype)
@@ -184,7 +189,7 @@ def build_responder(config: DecodeConfig) -> tuple[Responder, dict[str, Any]]:
     }
     reranker: Reranker = ForwardReranker()
     if config.mmi:
-        backward = load_model(config.backward_model, "backward", device=device, dtype=dtype)
+        backward = load_model(config.twin, "backward", device=device, dtype=dtype)
         check_same_tokenizer(forward, backward)
         reranker = MmiReranker(
             backward.model,

@@ -179,7 +179,7 @@ def test_what_the_user_can_mend_is_one_message(
         tokenizer=tiny_tokenizer(extra_merge=("e", "r")),
     )
     for words, message, exit_code in [
-        (["--model", forward, "--mmi"], "--mmi needs --backward_model", 2),
+        (["--model", f"{forward}/best", "--mmi"], "--mmi needs --backward_model", 2),
         (["--model", forward, "--generation.top_kk", "3"], "top_kk", 2),
         (["--model", forward, "--contexts", str(bad)], f"{bad}:2: expected", 1),
         (["--model", backward], "expected a forward model, found one trained backward", 1),
@@ -190,6 +190,21 @@ def test_what_the_user_can_mend_is_one_message(
     ]:
         _, said = decode(*words, expected_exit=exit_code)
         assert message in said
+
+
+def test_mmi_alone_answers_typed_turns_with_the_models_trained_last(
+    decode: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, said = decode("--mmi", expected_exit=1)
+    assert "nothing is trained here yet; `make train`" in said
+    for direction in ("forward", "backward"):
+        save_model_folder(tmp_path / "runs/mine" / direction / "best", direction=direction)
+    (tmp_path / "runs/latest").symlink_to("mine")
+    few = ["--generation.num_samples", "2", "--generation.max_new_tokens", "8"]
+    out, said = decode("--mmi", *few, typed="hello\n\n")
+    assert "Backward model runs/latest/backward" in said
+    assert "backward  reply" in out
 
 
 def test_presets_hold_the_values_of_the_paper() -> None:
