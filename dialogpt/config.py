@@ -27,7 +27,8 @@ class DataConfig:
     max_seq_len: int = 256
     """Longest row in tokens; oldest turns are dropped whole until a dialogue fits."""
     num_workers: int = 2
-    """Processes that read and collate beside the training process; 0 reads in it."""
+    """Processes that read and collate beside the training process, no more than there are cores;
+    0 reads in the training process."""
     window_chunks: int = 64
     """Chunks whose dialogues are mixed and sorted by length together; more mixes better."""
 

@@ -1,6 +1,8 @@
 """DataConfig -> micro-batches, a step at a time."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -69,15 +71,16 @@ class StepLoader:
         self.num_dialogues = len(dataset)
         self._accumulation_steps = batch.accumulation_steps
         self._sampler = RankSampler(self.planner, rank)
+        num_workers = min(data.num_workers, _usable_cores())
         self._loader: DataLoader[Batch] = DataLoader(
             dataset,  # type: ignore[arg-type]  # collate turns dialogues into Batch
             batch_sampler=self._sampler,
             collate_fn=Collator(
                 direction=direction, max_seq_len=data.max_seq_len, eos_id=manifest.eos_id
             ),
-            num_workers=data.num_workers,
+            num_workers=num_workers,
             worker_init_fn=_ignore_signals,
-            persistent_workers=data.num_workers > 0,
+            persistent_workers=num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             # A generator of its own: each iteration draws a seed, and from the global generator
             # that would change dropout when a run goes on in the middle of an epoch.
@@ -91,6 +94,13 @@ class StepLoader:
         while step := list(islice(micro_batches, self._accumulation_steps)):
             assert len(step) == self._accumulation_steps
             yield step
+
+
+def _usable_cores() -> int:
+    """Cores that this process may run on: a job scheduler may give fewer than there are."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _ignore_signals(worker: int) -> None:

@@ -68,8 +68,9 @@ def decode(config: DecodeConfig) -> None:
 def _answered(
     responder: Responder, contexts: list[list[str]], *, batch_contexts: int
 ) -> Iterator[Response]:
-    """The responses to contexts of a file, in order, with a progress bar."""
-    with tqdm(total=len(contexts), desc="replies", unit="context") as progress:
+    """The responses to contexts of a file, in order, with a progress bar on a terminal."""
+    # disable=None: in a pipe or a log file there is none to draw over.
+    with tqdm(total=len(contexts), desc="replies", unit="context", disable=None) as progress:
         for start in range(0, len(contexts), batch_contexts):
             batch = contexts[start : start + batch_contexts]
             responses = responder.respond_batch(batch, first_index=start)

@@ -69,6 +69,13 @@ def test_workers_give_the_batches_of_the_process_itself(split):
     assert as_values(step_loader(split, num_workers=2).epoch(1)) == alone
 
 
+@pytest.mark.filterwarnings("error:This DataLoader will create")
+def test_more_workers_than_cores_are_not_started(split):
+    assert as_values(step_loader(split, num_workers=1000).epoch(0)) == as_values(
+        step_loader(split).epoch(0)
+    )
+
+
 def test_an_epoch_has_every_dialogue_once_and_rows_within_the_budget(split):
     batches = [batch for step in step_loader(split).epoch(0) for batch in step]
     found = sorted(index for batch in batches for index in batch.dialogue_indices)
