@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -98,7 +97,7 @@ class StepLoader:
 
 def _usable_cores() -> int:
     """Cores that this process may run on: a job scheduler may give fewer than there are."""
-    if sys.platform == "linux":
+    if hasattr(os, "sched_getaffinity"):  # on Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
