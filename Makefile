@@ -34,7 +34,7 @@ TOKENIZER ?= $(if $(filter sample,$(train_name)),train,gpt2)
 tokenizer_folder := $(if $(filter train,$(TOKENIZER)),$(data)/tokenizer,$(TOKENIZER))
 VOCAB_SIZE ?= 8000
 
-.PHONY: help install sample extract tokenizer shards train train-forward train-backward decode \
+.PHONY: help install sample extract dialogues tokenizer shards train train-forward train-backward decode \
 	report demo test lint format clean clean-data
 
 help:  ## list targets and variables
@@ -84,7 +84,12 @@ extract: $(INSTALLED)  ## dumps -> dialogues (DUMPS=..., else the sample)
 	  --output 'data/$(extract_name)/extracted' $(EXTRACT_ARGS); code=$$?; \
 	if [ $$code = 0 ] || [ $$code = 3 ]; then echo '$(extract_name)' > data/current; fi; exit $$code
 
-tokenizer: $(INSTALLED)  ## train a tokenizer on the dialogues, where TOKENIZER=train
+# What the later targets need and can make by themselves: the sample's dialogues, or those of DUMPS.
+dialogues: $(INSTALLED)
+	@[ -d $(data)/extracted/dialogues ] || \
+	  [ -z '$(DUMPS)$(filter sample,$(train_name))' ] || $(MAKE) extract NAME=$(train_name)
+
+tokenizer: dialogues  ## train a tokenizer on the dialogues, where TOKENIZER=train
 ifeq ($(TOKENIZER),train)
 	@$(PY) -m data_prep tokenizer --dialogues $(data)/extracted --output $(data)/tokenizer \
 	  --vocab_size $(VOCAB_SIZE)
