@@ -11,7 +11,7 @@ from data_prep.dump import fingerprint
 from data_prep.inventory import Inventory
 from data_prep.partitions import choose_num_partitions
 from dialogpt.command_line import UserError, as_plain
-from dialogpt.records import write_json
+from dialogpt.folders import begin_folder
 from dialogpt.text import TEXT_RULES
 
 EXTRACT_RULES = "extract-1"
@@ -78,14 +78,7 @@ def agree_on_plan(path: Path, plan: dict[str, Any]) -> None:
                 "--output, or delete this one"
             )
         return
-    unfinished_plan = path.with_name(path.name + ".unfinished")  # of a run that was killed here
-    if output.exists() and (not output.is_dir() or {*output.iterdir()} - {unfinished_plan}):
-        raise UserError(
-            f"{output}: expected a new or empty folder, or one that extract began, found "
-            f"{'other files' if output.is_dir() else 'a file'}; choose another --output"
-        )
-    output.mkdir(parents=True, exist_ok=True)
-    write_json(path, plan)
+    begin_folder(path, plan)
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -27,8 +27,8 @@ from data_prep.stages import JsonObject, Report, Stage, Unit, run_stage
 from dialogpt.command_line import UserError, parse_config, require_folder, run_command
 from dialogpt.data.manifest import MANIFEST_FILE, Manifest, ShardInfo, read_manifest, write_manifest
 from dialogpt.data.shards import ShardWriter
-from dialogpt.folders import sole_use
-from dialogpt.records import SPLITS, write_json
+from dialogpt.folders import begin_folder, sole_use
+from dialogpt.records import SPLITS
 from dialogpt.tokenization import Tokenizer, load_tokenizer
 
 ORIGIN_FILE = "made_from.json"
@@ -152,14 +152,7 @@ def _claim_folder(output: Path, origin: dict[str, Any]) -> None:
                     f"gives {name} {value}; delete the folder or choose another --output"
                 )
         return
-    unfinished_note = path.with_name(path.name + ".unfinished")  # of a run that was killed here
-    if output.exists() and (not output.is_dir() or {*output.iterdir()} - {unfinished_note}):
-        raise UserError(
-            f"{output}: expected nothing, or shards that this command wrote, found "
-            f"{'other files' if output.is_dir() else 'a file'}; choose another --output"
-        )
-    output.mkdir(parents=True, exist_ok=True)
-    write_json(path, origin)
+    begin_folder(path, origin)
 
 
 def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:

@@ -5,8 +5,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dialogpt.command_line import UserError
+from dialogpt.records import write_json
 
 if sys.platform != "win32":
     import fcntl
@@ -39,3 +41,20 @@ def sole_use(folder: Path) -> Iterator[None]:
                         "or name another output"
                     ) from error
         yield
+
+
+def begin_folder(note: Path, content: dict[str, Any]) -> None:
+    """Begin an output folder with a note, a JSON file in it, of what it is for.
+
+    Raises:
+        UserError: the folder's name is taken by a file, or by a folder with other files.
+    """
+    folder = note.parent
+    cut_short = note.with_name(note.name + ".unfinished")  # of a run that was killed right here
+    if folder.exists() and (not folder.is_dir() or {*folder.iterdir()} - {cut_short}):
+        raise UserError(
+            f"{folder}: expected a new or empty folder, or one that this command began, found "
+            f"{'other files' if folder.is_dir() else 'a file'}; choose another --output"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(note, content)
