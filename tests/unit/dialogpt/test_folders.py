@@ -20,10 +20,12 @@ with sole_use(Path(sys.argv[1])):
 def test_two_runs_cannot_work_in_one_folder_and_a_kill_frees_it(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", HOLD_FOR_EVER, str(tmp_path)]
     with subprocess.Popen(argv, cwd=Path(__file__).parents[3], stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
-        with pytest.raises(UserError, match="another run is at work"), sole_use(tmp_path):
-            pass
-        other.kill()
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"held\n"
+            with pytest.raises(UserError, match="another run is at work"), sole_use(tmp_path):
+                pass
+        finally:
+            other.kill()  # or a failure would wait for it
     with sole_use(tmp_path):
         pass
