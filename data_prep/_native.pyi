@@ -1,0 +1,64 @@
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+Texts: TypeAlias = tuple[bytes, bytes]
+"""A column of n strings: n + 1 int64 offsets, and UTF-8."""
+
+def posts_of_lines(
+    lines: bytes, fields: Sequence[tuple[bytes, int, bytes, int, int, bool]], /
+) -> tuple[int, list[bytes | tuple[bytes, bytes, bytes]], bytes]:
+    """The posts of some lines of JSON.
+
+    Args:
+        lines: whole lines; only the last may lack its end.
+        fields: a tuple of `Field.native`.
+
+    Returns:
+        num_rows: the lines that were read.
+        columns: one a field: int64 values, or (offsets, text, is_there) with one byte a row that is
+            0 for nulls.
+        refused: int64 (lines, 4): number from 0 of each line that was not read, the rows before it,
+            and where it starts and ends.
+    """
+
+def turns_of_bodies(offsets: Any, text: Any, /) -> tuple[Texts, bytes]:
+    """The turns of n bodies, where that takes no knowledge of markdown.
+
+    Args:
+        offsets: n + 1 int64.
+        text: UTF-8.
+
+    Returns:
+        turns: as `turn_text` makes them; "" where the body is left to it.
+        facts: (n,) uint8, sums of 1 (the turn is made), 2 (an address), 4 (a bracket).
+    """
+
+def words_of_texts(
+    offsets: Any, text: Any, frequent: bytes, /
+) -> tuple[Texts, bytes, bytes, bytes]:
+    """What the rules on responses want to know of n turns.
+
+    Args:
+        offsets: n + 1 int64.
+        text: UTF-8, single blanks.
+        frequent: words in lower case, each with a line break behind it.
+
+    Returns:
+        words: as `words_of` finds them, with a blank between two.
+        longest_runs: (n,) int32, the most times that a word stands in a row.
+        has_frequent: (n,) uint8, whether one of the words is frequent.
+        is_read: (n,) uint8; where it is 0 the text is left to `words_of`.
+    """
+
+def trigrams_of_words(offsets: Any, text: Any, /) -> tuple[Texts, bytes, bytes]:
+    """The runs of three words of n texts.
+
+    Args:
+        offsets: n + 1 int64.
+        text: words with a blank between two, as `words_of_texts` gives them.
+
+    Returns:
+        trigrams: those of the first text, then those of the second, and so on.
+        counts: (n,) int64, how many each text has.
+        checksums: uint32, CRC-32 of each trigram.
+    """
