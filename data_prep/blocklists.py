@@ -1,14 +1,18 @@
 """Lists of phrases and subreddits: reading them, and finding phrases in text.
 
-Phrases are compared word by word through a tree of words, so the cost of a search does not grow
-with the number of phrases. The library flashtext is built alike, but takes every letter beyond
-ASCII for the end of a word: it finds "ass" in "assé".
+Phrases are found by an Aho-Corasick automaton (pyahocorasick), whose cost does not grow with their
+number. It looks through the words of the text with blanks between them, so that a phrase is found
+as whole words only. Libraries that find word borders by themselves find others: flashtext takes
+every letter beyond ASCII for one ("ass" in "assé"), flashtext2 does not see a phrase across marks
+("kill... yourself").
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
+
+import ahocorasick
 
 from dialogpt.command_line import UserError
 from dialogpt.text import clean_turn
@@ -39,15 +43,14 @@ class PhraseList:
     """
 
     def __init__(self, phrases: Iterable[str]) -> None:
-        self._tree: _Node = {}
+        self._automaton = ahocorasick.Automaton()
         for phrase in phrases:
-            words = _bases(words_of(phrase))
+            words = words_of(phrase)
             if not words:
                 raise ValueError(f"phrase {phrase!r} holds no word")
-            node = self._tree
-            for word in words:
-                node = node.setdefault(word, {})
-            node[_END] = {}
+            bases = _with_borders(" ".join(words))
+            self._automaton.add_word(bases, bases.strip())
+        self._automaton.make_automaton()
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -72,23 +75,23 @@ class PhraseList:
         Args:
             words: of the text, as `words_of` gives them.
         """
-        bases = _bases(words)
-        for start, first in enumerate(bases):
-            if first not in self._tree:
-                continue
-            node = self._tree
-            for end in range(start, len(bases)):
-                following = node.get(bases[end])
-                if following is None:
-                    break
-                node = following
-                if _END in node:
-                    return " ".join(bases[start : end + 1])
-        return None
+        return self.find_joined(" ".join(words))
+
+    def find_joined(self, words: str) -> str | None:
+        """The phrase that ends first in a text, or None.
+
+        Args:
+            words: as `words_of` gives them, with a blank between two.
+        """
+        if not len(self._automaton):
+            return None
+        found: tuple[int, str] | None = next(self._automaton.iter(_with_borders(words)), None)
+        return found and found[1]
 
 
-_Node = dict[str, "_Node"]
-_END = ""  # no word is empty, so it can mark the end of a phrase
+def _with_borders(words: str) -> str:
+    """The words without a closing "'s", each with a blank before and behind it."""
+    return f" {words} ".replace("'s ", " ")
 
 
 def packaged_list(name: str) -> Path:
@@ -129,10 +132,6 @@ def read_words(path: Path) -> frozenset[str]:
             )
         listed.add(words[0])
     return frozenset(listed)
-
-
-def _bases(words: Sequence[str]) -> list[str]:
-    return [word.removesuffix("'s") for word in words]
 
 
 def _entries(path: Path) -> Iterator[tuple[int, str]]:

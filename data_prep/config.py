@@ -1,6 +1,9 @@
 """One frozen dataclass a stage; the docstring under a field is its help on the command line."""
 
+import re
 from dataclasses import dataclass, field
+
+_MONTHS = re.compile(r"\d{4}-(0[1-9]|1[0-2])(:\d{4}-(0[1-9]|1[0-2]))?")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -49,12 +52,18 @@ class FilterConfig:
     """Drop dialogues with a URL in any turn (rule 1)."""
     max_word_run: int = 2
     """Drop responses that say one word more often than this in a row (rule 2); 0 switches off."""
-    frequent_words: bool = True
-    """Drop responses without any of the 50 most frequent English words (rule 3)."""
+    frequent_words: str = "default"
+    """File of words, one a line, of which a response must have one (rule 3); "default" is the 50
+    most frequent English ones, "" switches off, as other languages need."""
     markup: bool = True
     """Drop responses with "[" or "]" (rule 4)."""
     max_words: int = 200
     """Drop dialogues of more words than this, all turns together (rule 5); 0 switches off."""
+    bland_share: float = 0.9
+    """Drop responses of whose trigrams (three words in a row) at least this share is frequent
+    (rule 7); 0 switches off."""
+    bland_count: int = 1000
+    """A trigram is frequent that the responses of all months together hold more often than this."""
     offensive_phrases: str = "default"
     """File of phrases, one a line, that a response must not contain (rule 6); "default" is the
     short list that ships with the project, "" switches off."""
@@ -64,6 +73,8 @@ class FilterConfig:
     def __post_init__(self) -> None:
         _require(self.max_word_run >= 0, "filters.max_word_run must be >= 0")
         _require(self.max_words >= 0, "filters.max_words must be >= 0")
+        _require(0 <= self.bland_share <= 1, "filters.bland_share must lie in [0, 1]")
+        _require(self.bland_count >= 1, "filters.bland_count must be >= 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +85,9 @@ class SplitConfig:
     """Share of threads in the validation split."""
     test_fraction: float = 0.01
     """Share of threads in the test split."""
+    test_months: str = ""
+    """Months ("2018-03", or "2018-03:2019-01" with all between) that training must not see: every
+    thread with a comment of theirs is in the test split, and test_fraction has no effect."""
     salt: str = "dialogpt"
     """Mixed into the hash of the thread id; another salt gives another split."""
 
@@ -84,6 +98,42 @@ class SplitConfig:
             self.valid_fraction + self.test_fraction < 1,
             "split.valid_fraction + split.test_fraction must be below 1",
         )
+        _require(
+            not self.test_months or _MONTHS.fullmatch(self.test_months) is not None,
+            'split.test_months must be "", "YYYY-MM" or "YYYY-MM:YYYY-MM", got '
+            f"{self.test_months!r}",
+        )
+        first, last = self.test_month_numbers
+        _require(
+            not self.test_months or first <= last,
+            f"split.test_months must not end before they begin, got {self.test_months!r}",
+        )
+
+    @property
+    def test_month_numbers(self) -> tuple[int, int]:
+        """First and last of the test months as numbers like 201803; (1, 0) if there are none."""
+        if not self.test_months:
+            return 1, 0
+        first, _, last = self.test_months.replace("-", "").partition(":")
+        return int(first), int(last or first)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultirefConfig:
+    """Multi-reference test set (DialoGPT, sections 4.2 and 4.3) from threads of the test split."""
+
+    min_responses: int = 6
+    """Contexts with at least so many responses that no filter drops become test items; 0 writes no
+    test set. One response is held out as the human system, the others are references."""
+    max_references: int = 0
+    """References of an item at most, those of the highest scores; 0 keeps all."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.min_responses == 0 or self.min_responses >= 2,
+            "multiref.min_responses must be 0 or >= 2 (a human response and a reference)",
+        )
+        _require(self.max_references >= 0, "multiref.max_references must be >= 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +154,17 @@ class ExtractConfig:
     """The paper's filters."""
     split: SplitConfig = field(default_factory=SplitConfig)
     """Train, valid and test."""
+    multiref: MultirefConfig = field(default_factory=MultirefConfig)
+    """Test items with several references each."""
     num_partitions: int = 0
     """Parts that the threads are dealt to, each processed alone; 0 chooses by the dumps' size."""
     num_workers: int = 0
     """Processes; 0 takes one for each core."""
-    keep_work_files: bool = False
-    """Keep the intermediate files under output/work once the dialogues are written."""
+    keep_rejects: bool = False
+    """Write whatever is dropped, and why, to output/rejects; otherwise a few examples are kept."""
+    keep_work_files: bool = True
+    """Keep the intermediate files under output/work, so that the same command with other filters or
+    further months does only what these change; they take about as much room as the dumps."""
 
     def __post_init__(self) -> None:
         _require(self.min_turns >= 1, "min_turns must be >= 1")

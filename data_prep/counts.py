@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.filters import TOO_MANY_WORDS
-from data_prep.posts import UNUSABLE
+from data_prep.normalize import TURN_DROPS
+from data_prep.post_fields import UNUSABLE
 from dialogpt.records import SPLITS
 
 MonthCounts: TypeAlias = dict[str, dict[str, int]]
@@ -25,9 +26,11 @@ TRUNCATED_ARCHIVE = "truncated_archive"
 """Reason of a record that the end of a damaged file cut in two."""
 EXCLUDED_SUBREDDIT = "excluded_subreddit"
 DUPLICATE_ID = "duplicate_id"
-TURN_DROPS = ("removed", "empty", "quote")
-"""What `data_prep.normalize.turn_text` drops a comment for."""
 TOO_FEW_TURNS = "too_few_turns"
+BLAND = "bland"
+"""Reason of dialogues whose response says what everybody says: see `data_prep.blandness`."""
+PURGED = "purged"
+"""Reason of dialogues with a comment that somebody wanted to have removed."""
 
 COMMENT_DROPS = (*UNUSABLE, TRUNCATED_ARCHIVE, EXCLUDED_SUBREDDIT, DUPLICATE_ID, *TURN_DROPS)
 
@@ -46,7 +49,7 @@ class Tally:
         if number:
             self._numbers[month, name] += number
 
-    def add_each(self, months: NDArray[np.int32], name: str) -> None:
+    def add_each(self, months: NDArray[np.integer], name: str) -> None:
         """Count one for each month number (201502) of an array."""
         for month, number in zip(*np.unique(months, return_counts=True), strict=True):
             self.add(month_name(int(month)), name, int(number))
@@ -75,7 +78,7 @@ def count_names(filter_reasons: Sequence[str]) -> list[str]:
     Args:
         filter_reasons: of the FilterSet.
     """
-    path_drops = dict.fromkeys([TOO_FEW_TURNS, TOO_MANY_WORDS, *filter_reasons])
+    path_drops = dict.fromkeys([TOO_FEW_TURNS, TOO_MANY_WORDS, *filter_reasons, PURGED, BLAND])
     return [
         "submissions_read",
         "submissions_unusable",
@@ -88,6 +91,8 @@ def count_names(filter_reasons: Sequence[str]) -> list[str]:
         "paths",
         *(f"paths_dropped.{reason}" for reason in path_drops),
         *(f"dialogues.{split}" for split in SPLITS),
+        "test_items",
+        "test_items.references",
     ]
 
 

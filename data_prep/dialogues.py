@@ -135,6 +135,9 @@ class DialogueWriter:
 
     Files carry the suffix `.unfinished` until the block ends without an exception, and at most
     ROWS_PER_GROUP rows a split are held, so any number of dialogues may be written.
+
+    Attributes:
+        written: the files with the number of dialogues in each.
     """
 
     def __init__(self, folder: Path, part: int) -> None:
@@ -145,6 +148,7 @@ class DialogueWriter:
             part: number of the part, which names its files.
         """
         self._paths = {split: folder / split / f"part-{part:05d}.parquet" for split in SPLITS}
+        self.written = dict.fromkeys(self._paths.values(), 0)
         self._rows: dict[Split, list[DialogueRow]] = {split: [] for split in SPLITS}
         self._writers: dict[Split, pq.ParquetWriter] = {}
         for split, path in self._paths.items():
@@ -160,11 +164,20 @@ class DialogueWriter:
         if len(rows) == ROWS_PER_GROUP:
             self._flush(split)
 
+    def write_table(self, split: Split, table: pa.Table) -> None:
+        """Add a table of DIALOGUE_SCHEMA to a split, behind all that was added before."""
+        self._flush(split)
+        self._write(split, table)
+
     def _flush(self, split: Split) -> None:
         rows = self._rows[split]
-        if rows:
-            self._writers[split].write_table(table_of(rows), row_group_size=ROWS_PER_GROUP)
-            rows.clear()
+        self._write(split, table_of(rows))
+        rows.clear()
+
+    def _write(self, split: Split, table: pa.Table) -> None:
+        if table.num_rows:
+            self._writers[split].write_table(table, row_group_size=ROWS_PER_GROUP)
+            self.written[self._paths[split]] += table.num_rows
 
     def __enter__(self) -> Self:
         return self
@@ -182,6 +195,14 @@ class DialogueWriter:
         if error is None:
             for path in self._paths.values():
                 _unfinished(path).replace(path)
+
+
+def table_of_columns(columns: Mapping[str, pa.Array]) -> pa.Table:
+    """Columns of DIALOGUE_SCHEMA, in its order, as a table; without `knowledge` there is none."""
+    num_rows = len(columns["turns"])
+    ends = pa.array([0] * (num_rows + 1), pa.int32())
+    nothing = pa.ListArray.from_arrays(ends, pa.array([], pa.string()))
+    return pa.table({**columns, "knowledge": columns.get("knowledge", nothing)}, DIALOGUE_SCHEMA)
 
 
 def table_of(rows: Sequence[DialogueRow]) -> pa.Table:

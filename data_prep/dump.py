@@ -10,13 +10,15 @@ import zlib
 from bz2 import BZ2Decompressor
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 import zstandard
 
 from dialogpt.command_line import UserError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 BLOCK_BYTES = 4 << 20
 """Least size of a block of lines, so that the work for one block outweighs the overhead."""
@@ -30,7 +32,6 @@ LONG_LINE_BYTES = 4 << 10
 _INPUT_BYTES = 16 << 10
 # What one call of a decompressor is given. When a call fails, what it had decompressed is lost:
 # small inputs keep that loss to about one zstd block.
-_FINGERPRINT_BYTES = 64 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -98,50 +99,71 @@ _DECOMPRESSION_ERRORS = (zstandard.ZstdError, lzma.LZMAError, zlib.error, OSErro
 """What the decompressors raise on bad data (bz2 says OSError); files are read outside of it."""
 
 
-def fingerprint(path: Path) -> str:
-    """A digest of a file's size, beginning, middle and end.
+class _Observed:
+    """A file that is read from its beginning to its end, while others look on.
 
-    It reads 192 KiB at most, so it is for noticing another file, not for proving the same one.
+    Args:
+        source: the open file.
+        report: called with the number of bytes read since the last call.
+        digest: gets every byte of the file, or None.
     """
-    size = path.stat().st_size
-    digest = blake2b(str(size).encode(), digest_size=16)
-    with path.open("rb") as source:
-        for start in (0, size // 2, size - _FINGERPRINT_BYTES):
-            source.seek(max(0, start))
-            digest.update(source.read(_FINGERPRINT_BYTES))
-    return digest.hexdigest()
+
+    def __init__(
+        self, source: BinaryIO, report: Callable[[int], object], digest: "Hash | None"
+    ) -> None:
+        self._source = source
+        self._report = report
+        self._digest = digest
+        self.name = source.name
+        self.num_read = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._source.read(size)
+        self.num_read += len(data)
+        self._report(len(data))
+        if self._digest is not None:
+            self._digest.update(data)
+        return data
+
+    def read_rest(self) -> None:
+        """Let the digest see what nobody could use."""
+        while self.read(1 << 20):
+            pass
 
 
-def read_blocks(path: Path, report: Callable[[int], object]) -> Iterator[bytes]:
+def read_blocks(
+    path: Path, report: Callable[[int], object], digest: "Hash | None" = None
+) -> Iterator[bytes]:
     """The decompressed bytes of a file, piece by piece.
 
     Args:
         path: the file.
         report: called with the number of bytes of the file read since the last call.
+        digest: gets every byte of the file as it is on disk, damaged or not.
 
     Raises:
         DamagedArchiveError: after everything readable was yielded.
         UserError: there is not enough memory for the file's window.
     """
-    with path.open("rb", buffering=1 << 20) as source:
-        head = source.read(8)
-        source.seek(0)
+    with path.open("rb", buffering=1 << 20) as file:
+        head = file.read(8)
+        file.seek(0)
+        source = _Observed(file, report, digest)
         new_frame = next((make for magic, make in _FORMATS if head.startswith(magic)), None)
         if new_frame is not None:
-            yield from _decompressed(source, new_frame, report)
+            try:
+                yield from _decompressed(source, new_frame)
+            except DamagedArchiveError:
+                source.read_rest()
+                raise
             return
         while piece := source.read(1 << 20):
-            report(len(piece))
             yield piece
 
 
-def _decompressed(
-    source: BinaryIO, new_frame: Callable[[], _Decompressor], report: Callable[[int], object]
-) -> Iterator[bytes]:
-    frame, started, offset = new_frame(), False, 0
+def _decompressed(source: _Observed, new_frame: Callable[[], _Decompressor]) -> Iterator[bytes]:
+    frame, started = new_frame(), False
     while data := source.read(_INPUT_BYTES):
-        offset += len(data)
-        report(len(data))
         # xz and gzip files may be padded with NUL bytes between and after streams.
         while data := data if started else data.lstrip(b"\0"):
             try:
@@ -152,7 +174,9 @@ def _decompressed(
                         f"{source.name}: {error}; a window may take 2 GiB of memory: free some, or "
                         "give fewer --num_workers"
                     ) from error
-                raise DamagedArchiveError(f"cannot decompress ({error})", offset) from error
+                raise DamagedArchiveError(
+                    f"cannot decompress ({error})", source.num_read
+                ) from error
             if output:
                 yield output
             started = not frame.eof
@@ -160,10 +184,12 @@ def _decompressed(
             if not started:
                 frame = new_frame()
     if started:
-        raise DamagedArchiveError("the file ends in the middle of compressed data", offset)
+        raise DamagedArchiveError("the file ends in the middle of compressed data", source.num_read)
 
 
-def read_lines(path: Path, report: Callable[[int], object]) -> Iterator[LineBlock]:
+def read_lines(
+    path: Path, report: Callable[[int], object], digest: "Hash | None" = None
+) -> Iterator[LineBlock]:
     """The lines of a dump in blocks of at least BLOCK_BYTES; a byte order mark is taken off.
 
     Of a line that goes on after MAX_LINE_BYTES only the first LONG_LINE_BYTES are yielded.
@@ -171,6 +197,7 @@ def read_lines(path: Path, report: Callable[[int], object]) -> Iterator[LineBloc
     Args:
         path: the file.
         report: see `read_blocks`.
+        digest: see `read_blocks`.
 
     Raises:
         DamagedArchiveError: after every whole line was yielded; it carries the partial line.
@@ -180,7 +207,7 @@ def read_lines(path: Path, report: Callable[[int], object]) -> Iterator[LineBloc
     partial: list[bytes] = []
     first_line, size, partial_size = 1, 0, 0
     damage: DamagedArchiveError | None = None
-    blocks = read_blocks(path, report)
+    blocks = read_blocks(path, report, digest)
     while True:
         try:
             block = next(blocks, None)

@@ -1,102 +1,120 @@
 """The filters of DialoGPT (arXiv:1911.00536, its section on the dataset), one function a rule.
 
-A rule looks at a dialogue and returns why to drop it, or None to keep it. The last turn is the
+A rule looks at a column of dialogues and says which to drop. The last turn of a dialogue is the
 response (the paper's "target"), the turns before it are the source. What the authors' public code
-did instead is in docs/text-and-filters.md.
+did instead is in docs/text-and-filters.md. Rule 7, on bland responses, needs the whole corpus: it
+is in `data_prep.blandness`.
 """
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from data_prep.blocklists import (
     PhraseList,
     packaged_list,
     read_subreddits,
     read_words,
-    words_of,
 )
 from data_prep.config import FilterConfig
 from data_prep.normalize import TurnText
+from data_prep.responses import ResponseWords, response_words
+from data_prep.text_columns import BoolArray
 
 TOO_MANY_WORDS = "too_long"
 """Reason of rule 5. It has a name because extraction drops such paths early, unassembled."""
 
-
-def url(turns: Sequence[TurnText]) -> str | None:
-    """Rule 1: "url" if there is an address in any turn, source or response."""
-    return "url" if any(turn.has_url for turn in turns) else None
+KEPT = 0
+"""Code of a dialogue that no rule drops; code c > 0 stands for `FilterSet.reasons[c - 1]`."""
 
 
-def word_run(words: Sequence[str], *, max_run: int = 2) -> str | None:
-    """Rule 2: "word_run" if the response says a word more than max_run times in a row.
+@dataclass(frozen=True, slots=True)
+class PathColumns:
+    """What the rules look at, of m dialogues.
+
+    Attributes:
+        has_url: (m,) bool, whether there is an address in any turn.
+        num_words: (m,) blank-separated words of all turns together.
+        responses: m large strings, the last turns.
+        response_has_markup: (m,) bool, whether the body of the response holds "[" or "]".
+    """
+
+    has_url: BoolArray
+    num_words: NDArray[np.int64]
+    responses: pa.Array
+    response_has_markup: BoolArray
+
+    @classmethod
+    def of_dialogue(cls, turns: Sequence[TurnText]) -> Self:
+        """The columns of one dialogue, oldest turn first."""
+        if not turns:
+            raise ValueError("a dialogue needs at least one turn")
+        return cls(
+            has_url=np.array([any(turn.has_url for turn in turns)]),
+            num_words=np.array([sum(len(turn.text.split()) for turn in turns)]),
+            responses=pa.array([turns[-1].text], pa.large_string()),
+            response_has_markup=np.array([turns[-1].has_markup]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of m dialogues.
+
+    Attributes:
+        codes: (m,) int8, KEPT or which reason of the FilterSet.
+        words: of the responses; None if no rule looked at them.
+    """
+
+    codes: NDArray[np.int8]
+    words: ResponseWords | None
+
+
+def url(paths: PathColumns) -> BoolArray:
+    """Rule 1: an address in any turn, source or response."""
+    return paths.has_url
+
+
+def word_run(words: ResponseWords, *, max_run: int = 2) -> BoolArray:
+    """Rule 2: the response says a word more than max_run times in a row.
 
     Words are those of `words_of`, so "No, no, NO!" is a run of three and "!!!" is none.
 
     Args:
-        words: of the response.
+        words: of the responses.
         max_run: the paper drops "at least three", so 2 is the longest run that stays.
     """
-    run = 0
-    previous = None
-    for word in words:
-        run = run + 1 if word == previous else 1
-        if run > max_run:
-            return "word_run"
-        previous = word
-    return None
+    return words.longest_runs > max_run
 
 
-def no_frequent_word(words: Sequence[str], *, frequent: AbstractSet[str]) -> str | None:
-    """Rule 3: "no_frequent_word" if none of the words is frequent: it may not be English.
+def no_frequent_word(words: ResponseWords) -> BoolArray:
+    """Rule 3: the response has none of the most frequent words; it may be in another language.
 
-    In a contraction the part before the apostrophe counts ("I'm", "that's"), and so does the verb
-    of "don't" and "isn't".
-
-    Args:
-        words: of the response.
-        frequent: the paper takes the 50 most frequent English words.
+    The paper takes the 50 most frequent English words. See `responses.has_frequent_word`.
     """
-    for word in words:
-        if word in frequent:
-            return None
-        if "'" in word and not frequent.isdisjoint(_verb_and_stem(word)):
-            return None
-    return "no_frequent_word"
+    return ~words.has_frequent
 
 
-def _verb_and_stem(contraction: str) -> tuple[str, ...]:
-    if contraction.endswith("n't"):
-        return contraction[:-3], contraction[:-2]  # "do" of "don't", "can" of "can't"
-    return (contraction.split("'")[0],)
+def markup(paths: PathColumns) -> BoolArray:
+    """Rule 4: the response has "[" or "]" in it."""
+    return paths.response_has_markup
 
 
-def markup(response: TurnText) -> str | None:
-    """Rule 4: "markup" if the response has "[" or "]" in it."""
-    return "markup" if response.has_markup else None
+def too_long(paths: PathColumns, *, max_words: int = 200) -> BoolArray:
+    """Rule 5: all turns together have more words than max_words."""
+    return paths.num_words > max_words
 
 
-def too_long(turns: Sequence[TurnText], *, max_words: int = 200) -> str | None:
-    """Rule 5: TOO_MANY_WORDS if all turns together have more words than max_words.
-
-    Args:
-        turns: source and response.
-        max_words: blank-separated words; the paper's limit is 200.
-    """
-    num_words = sum(len(turn.text.split()) for turn in turns)
-    return TOO_MANY_WORDS if num_words > max_words else None
-
-
-def offensive(words: Sequence[str], *, phrases: PhraseList) -> str | None:
-    """Rule 6: "offensive" if the response contains a listed phrase.
-
-    Args:
-        words: of the response.
-        phrases: the paper's list is large and unpublished.
-    """
-    return "offensive" if phrases.find(words) is not None else None
+def offensive(words: ResponseWords, *, phrases: PhraseList) -> BoolArray:
+    """Rule 6: the response contains a listed phrase; the paper's list is large and unpublished."""
+    return np.array(
+        [phrases.find_joined(joined) is not None for joined in words.joined.to_pylist()], np.bool_
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +142,12 @@ class FilterSet:
         Raises:
             UserError: a list is missing or malformed; the message names file and line.
         """
-        frequent_words: frozenset[str] = frozenset()
-        if config.frequent_words:
-            frequent_words = read_words(packaged_list("frequent_words_en.txt"))
+        words = _list_path(config.frequent_words, "frequent_words_en.txt")
         phrases = _list_path(config.offensive_phrases, "offensive_phrases.txt")
         subreddits = _list_path(config.excluded_subreddits, "excluded_subreddits.txt")
         return cls(
             config=config,
-            frequent_words=frequent_words,
+            frequent_words=read_words(words) if words else frozenset(),
             offensive_phrases=PhraseList.from_file(phrases) if phrases else None,
             excluded_subreddits=read_subreddits(subreddits) if subreddits else frozenset(),
         )
@@ -140,13 +156,12 @@ class FilterSet:
     def reasons(self) -> tuple[str, ...]:
         """The reasons that can be given, in the order of the checks: the first that holds is it.
 
-        The excluded subreddits come first, then the rules as the paper numbers them.
+        They come as the paper numbers its rules.
         """
         switched = {
-            "subreddit": bool(self.excluded_subreddits),
             "url": self.config.urls,
             "word_run": self.config.max_word_run > 0,
-            "no_frequent_word": self.config.frequent_words,
+            "no_frequent_word": bool(self.frequent_words),
             "markup": self.config.markup,
             TOO_MANY_WORDS: self.config.max_words > 0,
             "offensive": self.offensive_phrases is not None,
@@ -157,40 +172,50 @@ class FilterSet:
         """Whether the subreddit is listed; case and a leading "r/" make no difference."""
         return subreddit.lower().removeprefix("/").removeprefix("r/") in self.excluded_subreddits
 
-    def drop_reason(self, turns: Sequence[TurnText], subreddit: str) -> str | None:
-        """Why to drop the dialogue, the first of `reasons` that holds; None to keep it.
+    def judge(self, paths: PathColumns) -> Verdict:
+        """Which dialogues to drop, and for the first of `reasons` that holds."""
+        codes = np.full(len(paths.num_words), KEPT, np.int8)
+        words = None
+        if {"word_run", "no_frequent_word", "offensive"} & {*self.reasons}:
+            words = response_words(paths.responses, self.frequent_words)
+        for code, reason in enumerate(self.reasons, start=1):
+            undecided = np.flatnonzero(codes == KEPT)
+            codes[undecided[self._breaks(reason, undecided, paths, words)]] = code
+        return Verdict(codes, words)
+
+    def _breaks(
+        self,
+        reason: str,
+        rows: NDArray[np.int64],
+        paths: PathColumns,
+        words: ResponseWords | None,
+    ) -> BoolArray:
+        """Whether the rule drops each of some rows."""
+        if reason == "url":
+            return url(paths)[rows]
+        if reason == "markup":
+            return markup(paths)[rows]
+        if reason == TOO_MANY_WORDS:
+            return too_long(paths, max_words=self.config.max_words)[rows]
+        assert words is not None
+        if reason == "word_run":
+            return word_run(words, max_run=self.config.max_word_run)[rows]
+        if reason == "no_frequent_word":
+            return no_frequent_word(words)[rows]
+        assert self.offensive_phrases is not None
+        return offensive(words.take(rows), phrases=self.offensive_phrases)
+
+    def drop_reason(self, turns: Sequence[TurnText]) -> str | None:
+        """Why to drop one dialogue, or None to keep it.
 
         Args:
             turns: oldest first; the last one is the response.
-            subreddit: where it was said, e.g. "AskReddit"; "" if that is not known.
 
         Raises:
             ValueError: there are no turns.
         """
-        if not turns:
-            raise ValueError("a dialogue needs at least one turn")
-        if self.excludes_subreddit(subreddit):
-            return "subreddit"
-        if self.config.urls and (reason := url(turns)):
-            return reason
-        return self._response_reason(turns, turns[-1])
-
-    def _response_reason(self, turns: Sequence[TurnText], response: TurnText) -> str | None:
-        config = self.config
-        words = words_of(response.text)
-        if config.max_word_run and (reason := word_run(words, max_run=config.max_word_run)):
-            return reason
-        if config.frequent_words and (
-            reason := no_frequent_word(words, frequent=self.frequent_words)
-        ):
-            return reason
-        if config.markup and (reason := markup(response)):
-            return reason
-        if config.max_words and (reason := too_long(turns, max_words=config.max_words)):
-            return reason
-        if self.offensive_phrases is not None:
-            return offensive(words, phrases=self.offensive_phrases)
-        return None
+        code = int(self.judge(PathColumns.of_dialogue(turns)).codes[0])
+        return self.reasons[code - 1] if code != KEPT else None
 
 
 def _list_path(setting: str, default_name: str) -> Path | None:

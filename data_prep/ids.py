@@ -68,8 +68,8 @@ def base36(value: int) -> str:
             return digits
 
 
-def encode_ids(values: NDArray[np.int64], prefix: str) -> list[str]:
-    """Ids as Reddit writes them; for many of them faster than `base36`.
+def encode_ids(values: NDArray[np.int64], prefix: str) -> pa.Array:
+    """Ids as Reddit writes them, as an array of strings; for many of them faster than `base36`.
 
     Args:
         values: (n,) at least 0.
@@ -84,9 +84,20 @@ def encode_ids(values: NDArray[np.int64], prefix: str) -> list[str]:
         pa.binary(num_digits), len(text), [None, pa.py_buffer(text)]
     ).cast(pa.string())
     # All zeros but the last: 0 is an id, too.
-    ids = pc.binary_join_element_wise(
+    return pc.binary_join_element_wise(
+        prefix,
         pc.utf8_ltrim(pc.utf8_slice_codeunits(ids, 0, num_digits - 1), "0"),
         pc.utf8_slice_codeunits(ids, num_digits - 1),
         "",
     )
-    return [prefix + name for name in ids.to_pylist()]
+
+
+def mixed(ids: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The ids well shuffled over 64 bits; the same on every machine and run.
+
+    The finalizer of SplitMix64 (Steele et al. 2014, doi:10.1145/2660193.2660195).
+    """
+    mixed = ids.astype(np.uint64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

@@ -21,6 +21,9 @@ from data_prep.reddit_markdown import (
 )
 from dialogpt.text import clean_turn
 
+TURN_DROPS = ("removed", "empty", "quote")
+"""Why a comment cannot be a turn."""
+
 _REMOVED = re.compile(
     r"\s*+\\?\[\s*+(?:deleted|removed)(?:\s++(?:by|in response)\b[^\[\]]{0,80}+)?"
     r"[\s.]*+\\?\][\s.]*+",

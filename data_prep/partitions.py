@@ -4,7 +4,7 @@ A spill is an Arrow file in which every batch belongs to one partition, so that 
 partition are read from all months without touching the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,30 +13,40 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from data_prep.ids import mixed
+
 SPILL_BYTES = 64 << 20
 """Posts held in memory, in bytes, before they are dealt out and written."""
 
-BYTES_PER_PARTITION = 64 << 20
-"""Compressed comment dumps for each partition, where the user does not choose."""
+BYTES_PER_PARTITION = 96 << 20
+"""Compressed comment dumps for each partition, at most, where the user does not choose. In memory a
+partition takes about ten times that."""
 
+_SMALL_PARTITION_BYTES = 8 << 20
+_MANY = 16
 _MIN_PARTITIONS = 2
+
+# A fast format: spills are written and read once or twice, by all processes at the same time.
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def choose_num_partitions(comment_bytes: int) -> int:
-    """How many partitions suit comment dumps of so many compressed bytes."""
-    return max(_MIN_PARTITIONS, -(-comment_bytes // BYTES_PER_PARTITION))
+    """How many partitions suit comment dumps of so many compressed bytes: a power of two.
+
+    Small dumps are cut finely, so that all processes have their share; large ones only as far as
+    memory asks for.
+    """
+    wanted = max(
+        _MIN_PARTITIONS,
+        min(_MANY, -(-comment_bytes // _SMALL_PARTITION_BYTES)),
+        -(-comment_bytes // BYTES_PER_PARTITION),
+    )
+    return 1 << (wanted - 1).bit_length()
 
 
 def partition_of(thread_ids: NDArray[np.int64], num_partitions: int) -> NDArray[np.int64]:
-    """The partition of each thread, evenly spread; the same on every machine and run.
-
-    The mixing is the finalizer of SplitMix64 (Steele et al. 2014, doi:10.1145/2660193.2660195).
-    """
-    mixed = thread_ids.astype(np.uint64)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    return (mixed % np.uint64(num_partitions)).astype(np.int64)
+    """The partition of each thread, evenly spread; the same on every machine and run."""
+    return (mixed(thread_ids) % np.uint64(num_partitions)).astype(np.int64)
 
 
 class SpillWriter:
@@ -66,8 +76,7 @@ class SpillWriter:
         self._num_partitions = num_partitions
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
-        options = pa.ipc.IpcWriteOptions(compression="zstd")
-        self._file = pa.ipc.new_file(str(self._unfinished), schema, options=options)
+        self._file = pa.ipc.new_file(str(self._unfinished), schema, options=_COMPRESSED)
 
     def write(self, posts: pa.RecordBatch) -> None:
         """Add posts; they reach the file when SPILL_BYTES have come together."""
@@ -79,18 +88,11 @@ class SpillWriter:
     def _flush(self) -> None:
         if not self._held:
             return
-        posts = pa.Table.from_batches(self._held).combine_chunks()
-        partitions = partition_of(
-            posts.column(self._thread_column).to_numpy(), self._num_partitions
-        )
-        order = np.argsort(partitions, kind="stable")
-        posts = posts.take(pa.array(order))
-        bounds = np.searchsorted(partitions[order], np.arange(self._num_partitions + 1))
-        for partition in np.flatnonzero(np.diff(bounds)).tolist():
-            start, end = int(bounds[partition]), int(bounds[partition + 1])
-            for batch in posts.slice(start, end - start).combine_chunks().to_batches():
-                self._file.write_batch(batch)
-                self.batches.append((partition, batch.num_rows))
+        posts = pa.Table.from_batches(self._held)
+        owners = partition_of(posts.column(self._thread_column).to_numpy(), self._num_partitions)
+        for partition, batch in deal(posts, owners):
+            self._file.write_batch(batch)
+            self.batches.append((partition, batch.num_rows))
         self._held.clear()
         self._held_bytes = 0
 
@@ -108,6 +110,44 @@ class SpillWriter:
         self._file.close()
         if error is None:
             self._unfinished.replace(self._path)
+
+
+def deal(table: pa.Table, owners: NDArray[np.integer]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The rows of each owner, as batches; in the order of owners and rows.
+
+    Args:
+        table: n rows.
+        owners: (n,) to which partition or bucket each row belongs.
+    """
+    order = np.argsort(owners, kind="stable")
+    table = table.combine_chunks().take(pa.array(order))
+    present, first = np.unique(owners[order], return_index=True)
+    bounds = [*first.tolist(), len(order)]
+    for owner, start, end in zip(present.tolist(), bounds[:-1], bounds[1:], strict=True):
+        for batch in table.slice(start, end - start).combine_chunks().to_batches():
+            yield owner, batch
+
+
+def write_dealt(table: pa.Table, owners: NDArray[np.integer], path: Path) -> list[tuple[int, int]]:
+    """Write a table as an Arrow file of which each batch has one owner.
+
+    Args:
+        table: n rows.
+        owners: (n,) as for `deal`.
+        path: the file; its folder is made if absent.
+
+    Returns:
+        (owner, rows) of each batch.
+    """
+    batches = []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    with pa.ipc.new_file(str(unfinished), table.schema, options=_COMPRESSED) as file:
+        for owner, batch in deal(table, owners):
+            file.write_batch(batch)
+            batches.append((owner, batch.num_rows))
+    unfinished.replace(path)
+    return batches
 
 
 def read_spill(path: Path, batch_numbers: Sequence[int]) -> pa.Table:

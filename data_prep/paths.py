@@ -1,26 +1,30 @@
-"""Reply trees -> one dialogue for each path from the root to a leaf.
+"""Reply trees -> one dialogue for each path from the root to a leaf, as columns.
 
 DialoGPT (arXiv:1911.00536, section 3): "we extract each path from the root node to the leaf node as
 a training instance containing multiple turns of dialogue". The root is a comment: the submission
 itself is not a turn.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from data_prep.comments import KeptComments
-from data_prep.config import ExtractConfig
-from data_prep.counts import TOO_FEW_TURNS, Tally, month_name
-from data_prep.dialogues import DialogueRow
-from data_prep.filters import TOO_MANY_WORDS, FilterSet
+from data_prep.counts import month_name
+from data_prep.dialogues import table_of_columns
 from data_prep.ids import encode_ids
-from data_prep.splits import split_of
-from data_prep.threads import IntArray, ancestors, leaves, link_parents, sum_to_root
-from dialogpt.records import UNKNOWN_SPEAKER, Split
+from data_prep.text_columns import BoolArray, text_buffers
+from data_prep.threads import IntArray, ancestors, leaves, sum_to_root
+from dialogpt.records import UNKNOWN_SPEAKER
 
-_MAX_SPEAKERS = 127  # speakers are stored as int8
+_MAX_SPEAKERS = 128  # speakers are stored as int8
+_SLICE_BYTES = 64 << 20
+"""Text of the dialogues that are assembled at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,117 +34,123 @@ class Paths:
     Attributes:
         parents: (n,) as in `threads.Forest`.
         leaf_rows: (m,) the last comment of each path.
-        num_turns: (m,) how many comments of the path count, the last ones.
+        num_turns: (m,) how many comments of the path count: all, or at most the last k, with the
+            same k for all paths.
     """
 
     parents: IntArray
     leaf_rows: IntArray
     num_turns: IntArray
 
+    def __len__(self) -> int:
+        return len(self.leaf_rows)
 
-def dialogue_rows(
-    kept: KeptComments, tally: Tally, *, config: ExtractConfig, filters: FilterSet
-) -> Iterator[tuple[Split, DialogueRow]]:
-    """The dialogues of some whole threads, by thread and last comment, each with its split.
+    def take(self, rows: IntArray | BoolArray) -> Self:
+        """Some paths, by number or by mask."""
+        return type(self)(self.parents, self.leaf_rows[rows], self.num_turns[rows])
 
-    Args:
-        kept: the comments of the threads.
-        tally: counts the paths, each drop and the dialogues.
-        config: turn limits and splits.
-        filters: the paper's filters; that on the number of words is applied here, whether it is
-            among them or not.
+    def last(self, num_turns: int) -> Self:
+        """The same paths, of each at most so many turns."""
+        return type(self)(self.parents, self.leaf_rows, np.minimum(self.num_turns, num_turns))
+
+    def sums(self, values: NDArray[np.generic]) -> IntArray:
+        """The sum of values (n,) over the comments of each path."""
+        to_root = np.append(sum_to_root(self.parents, values.astype(np.int64)), 0)
+        # Going further up than a whole path is long ends at the top.
+        longest = int(self.num_turns.max(initial=0))
+        above = ancestors(self.parents, self.leaf_rows, longest)
+        sums: IntArray = to_root[self.leaf_rows] - to_root[above]
+        return sums
+
+    def comment_rows(self) -> tuple[IntArray, IntArray]:
+        """The rows of all paths, one path after the other, oldest comment first.
+
+        Returns:
+            rows: the comments.
+            offsets: (m + 1,) where each path begins in rows.
+        """
+        offsets = np.concatenate([[0], np.cumsum(self.num_turns)])
+        rows = np.empty(int(offsets[-1]), np.int64)
+        places, current, left = offsets[1:] - 1, self.leaf_rows, self.num_turns
+        while len(current):
+            rows[places] = current
+            goes_on = left > 1
+            places, current = places[goes_on] - 1, self.parents[current[goes_on]]
+            left = left[goes_on] - 1
+        return rows, offsets
+
+
+def root_to_leaf(parents: IntArray, *, max_turns: int) -> Paths:
+    """The path to every leaf; of each the last max_turns comments, or all if that is 0."""
+    leaf_rows = leaves(parents)
+    num_turns = sum_to_root(parents, np.ones_like(parents))[leaf_rows]
+    return Paths(parents, leaf_rows, np.minimum(num_turns, max_turns) if max_turns else num_turns)
+
+
+def num_words(texts: pa.Array) -> IntArray:
+    """Blank-separated words of each cleaned turn; none is empty."""
+    return np.asarray(pc.count_substring(texts, " ")).astype(np.int64) + 1
+
+
+def dialogue_tables(kept: KeptComments, paths: Paths) -> Iterator[pa.Table]:
+    """The dialogues of some paths, in their order, as tables of DIALOGUE_SCHEMA.
+
+    A table holds no more than some _SLICE_BYTES of text, so that any number of paths may be long.
     """
-    paths = find_paths(kept, tally, min_turns=config.min_turns, max_turns=config.max_turns)
-    if config.filters.max_words:
-        paths = _without_long_paths(paths, kept, tally, config.filters.max_words)
-    comment_ids = encode_ids(kept.ids, "t1_")
-    authors = kept.authors.tolist()
-    for rows, last in zip(_rows_of(paths), _last_comments(kept, paths.leaf_rows), strict=True):
-        turns = [kept.turns[row] for row in rows]
-        reason = filters.drop_reason(turns, last["subreddit"])
-        if reason is not None:
-            tally.add(last["month"], f"paths_dropped.{reason}")
-            continue
-        split = split_of(last["thread_id"], config.split)
-        tally.add(last["month"], f"dialogues.{split}")
-        row = {
-            "turns": [turn.text for turn in turns],
-            "speakers": speaker_numbers([authors[row] for row in rows]),
-            "turn_ids": [comment_ids[row] for row in rows],
-            **last,
+    sizes = paths.sums(np.diff(text_buffers(kept.turns.texts)[0]) + 64)
+    slice_numbers = np.cumsum(sizes) // _SLICE_BYTES
+    for number in np.unique(slice_numbers).tolist():
+        yield dialogue_table(kept, paths.take(slice_numbers == number))
+
+
+def dialogue_table(kept: KeptComments, paths: Paths) -> pa.Table:
+    """The dialogues of some paths as one table of DIALOGUE_SCHEMA."""
+    rows, offsets = paths.comment_rows()
+    texts = kept.turns.texts.take(pa.array(rows)).cast(pa.string())
+    leaf_rows = paths.leaf_rows
+    months = pa.array(kept.months[leaf_rows]).dictionary_encode()
+    names = pa.array([month_name(n) for n in months.dictionary.to_pylist()], pa.string())
+    return table_of_columns(
+        {
+            "turns": _lists(offsets, texts),
+            "speakers": _lists(offsets, pa.array(speaker_numbers(kept.authors[rows], offsets))),
+            "turn_ids": _lists(offsets, encode_ids(kept.ids[rows], "t1_")),
+            "thread_id": encode_ids(kept.thread_ids[leaf_rows], "t3_"),
+            "subreddit": kept.subreddits.take(pa.array(leaf_rows)).cast(pa.string()),
+            "month": names.take(months.indices),
+            "created_utc": pa.array(kept.created_utc[leaf_rows]),
+            "score": pa.array(kept.scores[leaf_rows]).cast(pa.int32()),
         }
-        yield split, row
+    )
 
 
-def _rows_of(paths: Paths) -> Iterator[list[int]]:
-    """The rows of each path, oldest comment first."""
-    parents = paths.parents.tolist()
-    for leaf, num_turns in zip(paths.leaf_rows.tolist(), paths.num_turns.tolist(), strict=True):
-        rows = [leaf]
-        for _ in range(num_turns - 1):
-            rows.append(parents[rows[-1]])
-        rows.reverse()
-        yield rows
+def _lists(offsets: IntArray, values: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
 
 
-def _last_comments(kept: KeptComments, leaf_rows: IntArray) -> Iterator[DialogueRow]:
-    """What a dialogue takes from its last comment: all columns but those of the turns."""
-    names = {number: month_name(number) for number in np.unique(kept.months).tolist()}
-    columns = {
-        "thread_id": encode_ids(kept.thread_ids[leaf_rows], "t3_"),
-        "subreddit": [kept.subreddit_names[row] for row in kept.subreddits[leaf_rows].tolist()],
-        "month": [names[number] for number in kept.months[leaf_rows].tolist()],
-        "created_utc": kept.created_utc[leaf_rows].tolist(),
-        "score": kept.scores[leaf_rows].tolist(),
-    }
-    for values in zip(*columns.values(), strict=True):
-        yield dict(zip(columns, values, strict=True))
+def speaker_numbers(authors: IntArray, offsets: IntArray) -> NDArray[np.int8]:
+    """In each path 0 for whoever speaks first, 1 for the next new voice, and so on.
 
-
-def find_paths(kept: KeptComments, tally: Tally, *, min_turns: int, max_turns: int) -> Paths:
-    """The paths of at least min_turns turns; of each the last max_turns, or all if that is 0."""
-    forest = link_parents(kept.thread_ids, kept.ids, kept.parent_ids)
-    tally.add_each(kept.months[forest.orphans], "comments_kept.unknown_parent")
-    tally.add_each(kept.months[forest.cut], "comments_kept.circle_cut")
-    leaf_rows = leaves(forest.parents)
-    tally.add_each(kept.months[leaf_rows], "paths")
-    num_turns = sum_to_root(forest.parents, np.ones_like(forest.parents))[leaf_rows]
-    if max_turns:
-        num_turns = np.minimum(num_turns, max_turns)
-    is_short = num_turns < min_turns
-    tally.add_each(kept.months[leaf_rows[is_short]], f"paths_dropped.{TOO_FEW_TURNS}")
-    return Paths(forest.parents, leaf_rows[~is_short], num_turns[~is_short])
-
-
-def _without_long_paths(paths: Paths, kept: KeptComments, tally: Tally, max_words: int) -> Paths:
-    """Drop the paths of more than max_words words (rule 5) before their turns are gathered.
-
-    Otherwise a thread of depth d with a leaf at each comment would cost d ** 2 turns, and real
-    threads are thousands deep. What stays has at most max_words turns, because no turn is empty.
-    """
-    # Turns are normalized: single blanks inside, none at the ends.
-    words = np.array([turn.text.count(" ") + 1 for turn in kept.turns], dtype=np.int64)
-    to_root = np.append(sum_to_root(paths.parents, words), 0)
-    # Paths of fewer turns than the longest begin at a root: going too far up ends at the top, too.
-    above = ancestors(paths.parents, paths.leaf_rows, int(paths.num_turns.max(initial=0)))
-    is_long = to_root[paths.leaf_rows] - to_root[above] > max_words
-    tally.add_each(kept.months[paths.leaf_rows[is_long]], f"paths_dropped.{TOO_MANY_WORDS}")
-    return Paths(paths.parents, paths.leaf_rows[~is_long], paths.num_turns[~is_long])
-
-
-def speaker_numbers(authors: Sequence[int]) -> list[int]:
-    """0 for whoever speaks first, 1 for the next new voice, UNKNOWN_SPEAKER for unknown ones.
-
-    Voices beyond what int8 can number are unknown as well.
+    Unknown authors, and voices beyond what int8 can number, are UNKNOWN_SPEAKER.
 
     Args:
-        authors: a number for each turn's author, negative where not known.
+        authors: (turns,) a number for each turn's author, negative where not known.
+        offsets: (m + 1,) where each path begins.
     """
-    numbers: dict[int, int] = {}
-    speakers = []
-    for author in authors:
-        if author < 0 or (author not in numbers and len(numbers) > _MAX_SPEAKERS):
-            speakers.append(UNKNOWN_SPEAKER)
-        else:
-            speakers.append(numbers.setdefault(author, len(numbers)))
+    speakers = np.full(len(authors), UNKNOWN_SPEAKER, np.int8)
+    turns = np.flatnonzero(authors >= 0)
+    paths = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[turns]
+    # Voices: the turns of one author in one path, which the sort puts side by side.
+    order = np.lexsort((turns, authors[turns], paths))
+    turns, paths = turns[order], paths[order]
+    is_first = np.ones(len(turns), np.bool_)
+    is_first[1:] = (np.diff(paths) != 0) | (np.diff(authors[turns]) != 0)
+    voices = np.cumsum(is_first) - 1
+    first_turns, paths_of_voices = turns[is_first], paths[is_first]
+    by_appearance = np.lexsort((first_turns, paths_of_voices))
+    numbers = np.empty(len(by_appearance), np.int64)
+    first_of_path = np.searchsorted(paths_of_voices[by_appearance], paths_of_voices)
+    numbers[by_appearance] = np.arange(len(by_appearance))
+    numbers -= first_of_path
+    speakers[turns] = np.where(numbers < _MAX_SPEAKERS, numbers, UNKNOWN_SPEAKER)[voices]
     return speakers

@@ -1,10 +1,17 @@
 """Train, valid and test by a hash of the thread: the same on every machine, month and run."""
 
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
 from data_prep.config import SplitConfig
-from dialogpt.records import Split
+from data_prep.ids import encode_ids
+from dialogpt.records import SPLITS, Split
 from dialogpt.text import record_key
 
 _NUM_KEYS = 2**64  # record_key is uniform over this many values
+_TEST = SPLITS.index("test")
 
 
 def split_of(thread_id: str, config: SplitConfig) -> Split:
@@ -24,3 +31,26 @@ def split_of(thread_id: str, config: SplitConfig) -> Split:
     if key >= _NUM_KEYS - config.valid_fraction * _NUM_KEYS:
         return "valid"
     return "train"
+
+
+def split_codes(
+    thread_ids: NDArray[np.int64], months: NDArray[np.int32], config: SplitConfig
+) -> NDArray[np.int8]:
+    """The split of the thread of each comment, as a number in SPLITS.
+
+    Args:
+        thread_ids: (n,) of all comments of some whole threads, ascending.
+        months: (n,) of these comments, as 201502.
+        config: also says whether time decides what is in the test split.
+    """
+    first_rows = np.flatnonzero(np.diff(thread_ids, prepend=-1))
+    if not len(first_rows):
+        return np.zeros(0, np.int8)
+    # Where time decides about the test split, the hash is left to deal the rest.
+    dealing = replace(config, test_fraction=0.0) if config.test_months else config
+    threads = encode_ids(thread_ids[first_rows], "t3_").to_pylist()
+    codes = np.array([SPLITS.index(split_of(thread, dealing)) for thread in threads], np.int8)
+    first, last = config.test_month_numbers
+    in_test_months = ((months >= first) & (months <= last)).astype(np.int8)
+    codes[np.maximum.reduceat(in_test_months, first_rows) > 0] = _TEST
+    return np.repeat(codes, np.diff(first_rows, append=len(thread_ids)))

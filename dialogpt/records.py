@@ -57,6 +57,86 @@ class Dialogue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TestItem:
+    """A context, what people answered, and which of the answers is held out as the human system.
+
+    In a file each is one JSON object a line, under these names.
+
+    Attributes:
+        id: names the item, e.g. the comment that is answered.
+        turns: the context, oldest turn first; at least one.
+        references: answers to compare with; at least one.
+        human: one more answer, which stands for what a person would say; None if there is none.
+        speakers: as in Dialogue, one a turn; empty where nothing is known.
+        turn_ids: where each turn comes from; empty where nothing is known. So for the others.
+        reference_ids, reference_scores: one a reference.
+        human_id: where the human answer comes from.
+        thread_id, subreddit, month: where and when it was said.
+        knowledge: sentences that the answers may draw on.
+    """
+
+    __test__ = False  # pytest takes a class of this name for tests
+
+    id: str
+    turns: tuple[str, ...]
+    references: tuple[str, ...]
+    human: str | None = None
+    speakers: tuple[int, ...] = ()
+    turn_ids: tuple[str, ...] = ()
+    reference_ids: tuple[str, ...] = ()
+    reference_scores: tuple[int, ...] = ()
+    human_id: str | None = None
+    thread_id: str = ""
+    subreddit: str = ""
+    month: str = ""
+    knowledge: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """The item as one line, without its end."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps(values, ensure_ascii=False)
+
+
+def read_test_items(path: Path) -> Iterator[TestItem]:
+    """The items of a JSON Lines file; keys that are not known are passed over.
+
+    Raises:
+        RecordError: a line is not an item; the message names the file and the line.
+    """
+    with path.open(encoding="utf-8") as source:
+        for line_number, value in json_lines(source, path.name):
+            yield _test_item(value, where=f"{path.name}:{line_number}")
+
+
+def _test_item(value: Any, *, where: str) -> TestItem:
+    lists = {"turns": str, "references": str, "speakers": int, "turn_ids": str}
+    lists |= {"reference_ids": str, "reference_scores": int, "knowledge": str}
+    if not isinstance(value, dict):
+        raise RecordError(f"{where}: expected a JSON object, found {str(value)[:60]!r}")
+    values: dict[str, Any] = {}
+    for name in TestItem.__slots__:
+        if name not in value:
+            continue
+        found = value[name]
+        if name in lists:
+            if not isinstance(found, list) or not all(isinstance(v, lists[name]) for v in found):
+                raise RecordError(
+                    f"{where}: expected a list of {lists[name].__name__} under {name!r}, found "
+                    f"{str(found)[:60]!r}; mend or remove the line"
+                )
+            values[name] = tuple(found)
+        else:
+            values[name] = found
+    for name in ("id", "turns", "references"):
+        if not values.get(name):
+            raise RecordError(
+                f"{where}: expected an item with {name!r}, found the keys {list(value)}; mend or "
+                "remove the line"
+            )
+    return TestItem(**values)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EncodedDialogue:
     """A conversation as token ids: what one shard record holds.
 

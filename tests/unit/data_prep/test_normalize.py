@@ -252,7 +252,10 @@ def test_documented_bodies_make_the_documented_turns():
 def test_documented_dialogues_get_the_documented_reasons():
     default = FilterSet.from_config(FilterConfig())
     examples = documented_examples("Dialogues and reasons")
-    assert {reason for _, reason in examples} == {*default.reasons, "kept"}
+    assert {reason for _, reason in examples} == {*default.reasons, "subreddit", "kept"}
     for (subreddit, *bodies), reason in examples:
+        if default.excludes_subreddit(subreddit):
+            assert reason == "subreddit"
+            continue
         turns = [turn_text(body, DEFAULT) for body in bodies]
-        assert (default.drop_reason(turns, subreddit) or "kept") == reason
+        assert (default.drop_reason(turns) or "kept") == reason

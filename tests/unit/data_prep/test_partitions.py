@@ -79,6 +79,5 @@ def _splitmix(value: int) -> int:
 
 
 def test_the_number_of_partitions_follows_the_size() -> None:
-    assert choose_num_partitions(0) == 2
-    assert choose_num_partitions(640 << 20) == 10
-    assert choose_num_partitions((640 << 20) + 1) == 11
+    sizes = [0, 20 << 20, 136 << 20, 1536 << 20, (1536 << 20) + 1, 600 << 30]
+    assert [choose_num_partitions(size) for size in sizes] == [2, 4, 16, 16, 32, 8192]

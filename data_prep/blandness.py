@@ -1,0 +1,123 @@
+"""Rule 7 of DialoGPT: bland responses, those that say what everybody says.
+
+The paper drops responses of which 90 % of the trigrams (three words in a row) were seen more than
+1,000 times. Its corpus is, here, the responses of all dialogues that no other rule drops, each
+counted once. Counting is exact and needs little memory: each partition writes how often it holds
+which trigram, dealt into buckets by a checksum; a bucket then sums up what all partitions say of
+its trigrams, and keeps the frequent ones.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data_prep.partitions import read_spill, write_dealt
+from data_prep.responses import response_words, trigrams_of
+from data_prep.stages import JsonObject, Report
+from data_prep.text_columns import BoolArray, as_text_array
+from data_prep.threads import IntArray
+
+TRIGRAM_SCHEMA = pa.schema(
+    [
+        pa.field("trigram", pa.large_string(), nullable=False),
+        pa.field("count", pa.int64(), nullable=False),
+    ]
+)
+"""Three words in lower case with a blank between two, and how often they were seen."""
+
+
+def last_turns(dialogues: pa.Table) -> pa.Array:
+    """The response of each dialogue, as large strings."""
+    turns = dialogues.column("turns").combine_chunks()
+    lasts = np.asarray(turns.offsets)[1:] - 1
+    return as_text_array(turns.values.take(pa.array(lasts)))
+
+
+def write_trigram_counts(
+    candidates: Iterable[pa.Table], path: Path, *, num_buckets: int
+) -> list[tuple[int, int]]:
+    """Count the trigrams of the responses of one partition.
+
+    Args:
+        candidates: dialogues.
+        path: the Arrow file to write: TRIGRAM_SCHEMA, each batch of one bucket.
+        num_buckets: how many buckets there are.
+
+    Returns:
+        (bucket, rows) of each batch.
+    """
+    parts = [trigrams_of(response_words(last_turns(t), frozenset()).joined) for t in candidates]
+    texts = pa.chunked_array([part.texts for part in parts], pa.large_string())
+    encoded = texts.combine_chunks().dictionary_encode()
+    codes = np.asarray(encoded.indices)
+    counts = np.bincount(codes, minlength=len(encoded.dictionary))
+    checksums = np.concatenate([np.zeros(0, np.uint32), *(part.checksums for part in parts)])
+    # Codes are given in the order of appearance: where one is first seen, there is its checksum.
+    first_seen = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
+    table = pa.table([encoded.dictionary, pa.array(counts, pa.int64())], schema=TRIGRAM_SCHEMA)
+    return write_dealt(table, checksums[first_seen] % num_buckets, path)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MergeTask:
+    """A bucket to sum up.
+
+    Attributes:
+        runs: (file, numbers of its batches that belong to the bucket) of each partition.
+        output: Parquet file for the frequent trigrams.
+        min_count: a trigram is frequent that was seen more often than this.
+    """
+
+    runs: tuple[tuple[Path, tuple[int, ...]], ...]
+    output: Path
+    min_count: int
+
+
+def merge_bucket(task: MergeTask, report: Report) -> JsonObject:
+    """Write the frequent trigrams of one bucket, in the order of their letters.
+
+    Returns:
+        JSON: "num_frequent".
+    """
+    runs = [read_spill(path, numbers) for path, numbers in task.runs]
+    table = pa.concat_tables(runs) if runs else TRIGRAM_SCHEMA.empty_table()
+    sums = table.group_by("trigram", use_threads=False).aggregate([("count", "sum")])
+    is_frequent = pc.greater(sums.column("count_sum"), task.min_count)
+    frequent = sums.filter(is_frequent).rename_columns(["trigram", "count"]).sort_by("trigram")
+    task.output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = task.output.with_name(task.output.name + ".unfinished")
+    pq.write_table(frequent.cast(TRIGRAM_SCHEMA), unfinished, compression="zstd")
+    unfinished.replace(task.output)
+    report(table.num_rows)
+    return {"num_frequent": frequent.num_rows}
+
+
+def read_frequent(files: Sequence[Path]) -> pa.Table:
+    """The frequent trigrams of all buckets, a table of TRIGRAM_SCHEMA."""
+    tables = [pq.read_table(path, schema=TRIGRAM_SCHEMA) for path in files]
+    return pa.concat_tables(tables) if tables else TRIGRAM_SCHEMA.empty_table()
+
+
+def is_bland(responses: pa.Array, frequent: pa.Array, *, min_share: float) -> BoolArray:
+    """Whether at least min_share of a response's trigrams is frequent.
+
+    A response of fewer than three words has no trigram, and is not bland.
+
+    Args:
+        responses: m large strings.
+        frequent: the frequent trigrams.
+        min_share: the paper's is 0.9.
+    """
+    if not len(frequent):
+        return np.zeros(len(responses), np.bool_)
+    trigrams = trigrams_of(response_words(responses, frozenset()).joined)
+    owners = np.repeat(np.arange(len(responses)), trigrams.counts)
+    hits = np.asarray(pc.is_in(trigrams.texts, value_set=frequent))
+    num_frequent: IntArray = np.bincount(owners[hits], minlength=len(responses))
+    # Not the share itself: 9 of 10 must not fail to be 0.9 for want of binary digits.
+    return (trigrams.counts > 0) & (num_frequent >= trigrams.counts * min_share - 1e-9)
