@@ -1,11 +1,15 @@
 """python -m data_prep extract: dumps -> reply trees -> filtered dialogues in Parquet.
 
-Output folder:
+Output folder; docs/dialogues.md says more:
 
-    dialogues/<split>/part-*.parquet   see data_prep.dialogues; appears when all is done
+    dialogues/<split>/part-*.parquet   see data_prep.dialogues
+    testset/multiref.jsonl             contexts with several references
+    rejects/*.parquet                  what was dropped, if that is wanted
     counts.json, counts.tsv            see data_prep.counts
-    extract.yaml, plan.json            the options, and what the folder was made of
-    work/                              while it runs: spills, markers, unfinished parts
+    examples.json                      some dialogues of each fate
+    manifest.json                      what all that was made of; written last
+    extract.yaml                       the options
+    work/                              spills, candidates and markers, for another run
 """
 
 import shutil
@@ -14,32 +18,29 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-import orjson
-
 from data_prep.config import ExtractConfig
-from data_prep.counts import (
-    MonthCounts,
-    as_text,
-    as_tsv,
-    count_names,
-    merged,
-    require_sums,
-    with_total,
+from data_prep.extract_plan import (
+    RULES,
+    describe_inputs,
+    differences,
+    input_changes,
+    purged_digest,
+    settings_of,
 )
-from data_prep.dialogues import DIALOGUES_FOLDER
-from data_prep.extract_plan import agree_on_plan, make_plan
-from data_prep.extract_stages import BuildTask, ReadTask, SpillPart, build_partition, read_dump
+from data_prep.extract_run import PURGED_IDS_FILE, ExtractRun
 from data_prep.filters import FilterSet
 from data_prep.inventory import Inventory, take_inventory
-from data_prep.stages import JsonObject, Stage, Unit, run_stage
+from data_prep.publication import go_on_publishing, read_manifest
+from data_prep.stages import JsonObject
 from dialogpt.command_line import parse_config, run_command
-from dialogpt.folders import sole_use
-from dialogpt.records import write_json
+from dialogpt.folders import begin_folder, sole_use
 
 DAMAGED_INPUT = 3
 """Exit code when all was written, but an archive could not be read to its end."""
 
 _PROG = "python -m data_prep extract"
+_LARGE = 10**9  # bytes of work files that are worth a word
+_NOTE = "extract.json"  # says what the folder is for, from its first moment on
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def extract(config: ExtractConfig, resolved: str) -> None:
-    """Do what the config says, or the rest of it, and print the counts.
+    """Do what the config says, or what is left of it, and print the counts.
 
     Args:
         config: what to do.
@@ -62,27 +63,33 @@ def extract(config: ExtractConfig, resolved: str) -> None:
     output = Path(config.output)
     inventory = take_inventory(Path(config.dumps))
     filters = FilterSet.from_config(config.filters)
-    plan = make_plan(config, inventory)
-    agree_on_plan(output / "plan.json", plan)
-    (output / "extract.yaml").write_text(resolved, encoding="utf-8")
-    if (output / DIALOGUES_FOLDER).exists():
-        print(f"{output} is finished; nothing to do", file=sys.stderr)
-    else:
-        for note in _notes(inventory):
-            print(f"note: {note}", file=sys.stderr)
-        with sole_use(output):
-            _run(config, inventory, filters, num_partitions=plan["settings"]["num_partitions"])
-    if not config.keep_work_files:
-        shutil.rmtree(output / "work", ignore_errors=True)
-    damages = orjson.loads((output / "counts.json").read_bytes())["damaged_archives"]
-    for damage in damages:
-        print(f"warning: {damage}; what came before it is in the dialogues", file=sys.stderr)
-    if damages:
-        print(
-            "warning: fetch the damaged files again and extract into another --output",
-            file=sys.stderr,
-        )
-        raise SystemExit(DAMAGED_INPUT)
+    settings = settings_of(config)
+    if not (output / _NOTE).is_file():
+        begin_folder(output / _NOTE, {"made_by": _PROG})
+    with sole_use(output):
+        go_on_publishing(output)
+        manifest = read_manifest(output)
+        news = _news(config, inventory, settings, manifest)
+        if manifest is not None and not news:
+            print(f"{output} is finished; nothing to do", file=sys.stderr)
+        else:
+            _say(_notes(inventory))
+            _say(f"since the last run, {change}" for change in news)
+            outcome = ExtractRun(config, inventory, settings, filters).extract()
+            manifest = outcome.manifest
+            print(outcome.table, end="")
+            _say([f"no process held more than {outcome.peak_memory / 2**20:,.0f} MiB of memory"])
+        (output / "extract.yaml").write_text(resolved, encoding="utf-8")
+        if not config.keep_work_files:
+            shutil.rmtree(output / "work", ignore_errors=True)
+        elif (size := _size_of(output / "work")) > _LARGE:
+            _say([f"{output / 'work'} holds {size / 1e9:.1f} GB; --no_keep_work_files deletes it"])
+    _report_damage(manifest["damaged_archives"])
+
+
+def _say(notes: Iterable[str]) -> None:
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _notes(inventory: Inventory) -> Iterable[str]:
@@ -91,92 +98,36 @@ def _notes(inventory: Inventory) -> Iterable[str]:
         yield f"skipped what is not named RC_YYYY-MM or RS_YYYY-MM: {', '.join(inventory.skipped)}"
 
 
-def _run(
-    config: ExtractConfig, inventory: Inventory, filters: FilterSet, *, num_partitions: int
-) -> None:
-    """Both stages, from where they stopped; the counts; and last the dialogues' final name."""
-    output = Path(config.output)
-    work = output / "work"
-    for unfinished in work.rglob("*.unfinished"):
-        unfinished.unlink()
-    readings = _read(config, inventory, work, num_partitions)
-    parts = _build(config, inventory, work, readings, num_partitions)
-
-    names = count_names(filters.reasons)
-    no_counts: MonthCounts = {dump.month: {} for dump in inventory.dumps}
-    counts = merged([no_counts, *(unit["counts"] for unit in (*readings, *parts))], names)
-    require_sums(counts)
-    text = as_text(counts)
-    (output / "counts.tsv").write_text(as_tsv(counts), encoding="utf-8")
-    write_json(
-        output / "counts.json",
-        {
-            "months": with_total(counts),
-            "damaged_archives": [unit["damage"] for unit in readings if unit["damage"]],
-            "unusable_lines": _examples(readings),
-            "missing": list(inventory.notes),
-            "skipped": list(inventory.skipped),
-        },
-    )
-    (work / DIALOGUES_FOLDER).rename(output / DIALOGUES_FOLDER)
-    print(text, end="")
-
-
-def _examples(readings: Sequence[JsonObject]) -> dict[str, list[str]]:
-    """Reason -> the first unusable lines of each file."""
-    examples: dict[str, list[str]] = {}
-    for reading in readings:
-        for reason, lines in reading["examples"].items():
-            examples.setdefault(reason, []).extend(lines)
-    return examples
-
-
-def _spill(work: Path, month_and_kind: str) -> Path:
-    return work / "spills" / f"{month_and_kind}.arrow"
-
-
-def _read(
-    config: ExtractConfig, inventory: Inventory, work: Path, num_partitions: int
-) -> list[JsonObject]:
-    (work / "spills").mkdir(parents=True, exist_ok=True)
-    stage = Stage(label="read", measure="B", work=read_dump, markers=work / "markers" / "read")
-    units = []
-    for dump in inventory.dumps:
-        name = f"{dump.kind}_{dump.month}"
-        task = ReadTask(dump, _spill(work, name), num_partitions)
-        units.append(Unit(name, task, dump.size))
-    return run_stage(stage, units, num_workers=config.num_workers)
-
-
-def _build(
-    config: ExtractConfig,
-    inventory: Inventory,
-    work: Path,
-    readings: Sequence[JsonObject],
-    num_partitions: int,
-) -> list[JsonObject]:
-    parts: list[list[SpillPart]] = [[] for _ in range(num_partitions)]
-    num_comments = [0] * num_partitions
-    for dump, reading in zip(inventory.dumps, readings, strict=True):
-        numbers: dict[int, list[int]] = {}
-        for number, (partition, num_rows) in enumerate(reading["batches"]):
-            numbers.setdefault(partition, []).append(number)
-            num_comments[partition] += num_rows if dump.kind == "RC" else 0
-        spill = _spill(work, f"{dump.kind}_{dump.month}")
-        for partition, batch_numbers in numbers.items():
-            parts[partition].append(SpillPart(spill, dump, tuple(batch_numbers)))
-    stage = Stage(
-        label="build",
-        measure=" comments",
-        work=build_partition,
-        markers=work / "markers" / "build",
-    )
-    units = [
-        Unit(
-            f"part-{number:05d}",
-            BuildTask(number, tuple(parts[number]), work / DIALOGUES_FOLDER, config),
-            num_comments[number],
-        )
-        for number in range(num_partitions)
+def _news(
+    config: ExtractConfig, inventory: Inventory, settings: JsonObject, manifest: JsonObject | None
+) -> list[str]:
+    """What is not as it was when the results were made; nothing if there are none."""
+    if manifest is None:
+        return []
+    now = {
+        "rules": RULES,
+        "settings": settings,
+        "num_partitions": config.num_partitions or manifest["num_partitions"],
+        "purged_ids": purged_digest(Path(config.output) / PURGED_IDS_FILE),
+    }
+    inputs = describe_inputs(inventory, manifest["inputs"])
+    return [
+        *input_changes(manifest["inputs"], inputs),
+        *differences({name: manifest[name] for name in now}, now),
     ]
-    return run_stage(stage, units, num_workers=config.num_workers)
+
+
+def _size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _report_damage(damages: Sequence[str]) -> None:
+    for damage in damages:
+        print(f"warning: {damage}; what came before it is in the dialogues", file=sys.stderr)
+    if damages:
+        print(
+            "warning: fetch the damaged files again, put them in the place of the others, and give "
+            "the same command",
+            file=sys.stderr,
+        )
+        raise SystemExit(DAMAGED_INPUT)

@@ -1,28 +1,35 @@
 """One stage over many units of work: processes, a progress bar, and a marker for each unit done.
 
 The marker is written after the unit's output, so that the same command goes on where a killed one
-stopped: units with a marker are not done again. A unit's output must not depend on the others'.
+stopped. It holds the unit's key, which stands for all that the output depends on: a unit is done
+again when its key has changed, and only then. A unit's output must not depend on the others'.
 """
 
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection
+from hashlib import blake2b
+from multiprocessing import connection, forkserver
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from types import TracebackType
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import orjson
 from tqdm import tqdm
 
 from dialogpt.command_line import UserError
 from dialogpt.records import write_json
+
+if sys.platform != "win32":
+    import resource
 
 Task = TypeVar("Task")
 JsonObject: TypeAlias = dict[str, Any]
@@ -40,11 +47,18 @@ class Unit(Generic[Task]):
         name: names its marker, and the unit in messages.
         task: what the work function is given; it travels to another process.
         size: its share of the progress bar.
+        key: stands for all that the unit's output depends on: see `key_of`.
     """
 
     name: str
     task: Task
     size: int
+    key: str = ""
+
+
+def key_of(*parts: Any) -> str:
+    """16 hexadecimal digits that stand for some values (JSON); other values have others."""
+    return blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,47 +82,83 @@ class Stage(Generic[Task]):
         """Where it is noted that the unit is done."""
         return self.markers / f"{unit.name}.json"
 
+    def is_done(self, unit: Unit[Task]) -> bool:
+        """Whether the unit was done with the key that it has now."""
+        marker = self.marker(unit)
+        return marker.is_file() and bool(orjson.loads(marker.read_bytes())["key"] == unit.key)
+
+    def result(self, unit: Unit[Task]) -> JsonObject:
+        """What the work function returned for a unit that is done."""
+        result: JsonObject = orjson.loads(self.marker(unit).read_bytes())["result"]
+        return result
+
 
 def run_stage(
-    stage: Stage[Task], units: Sequence[Unit[Task]], *, num_workers: int
+    stage: Stage[Task],
+    units: Sequence[Unit[Task]],
+    *,
+    num_workers: int = 0,
+    workers: "Workers | None" = None,
 ) -> list[JsonObject]:
-    """Do the units that have no marker; what the markers of all units say, in the order of units.
+    """Do the units that are not done; the results of all units, in their order.
 
     Args:
         stage: what to do.
         units: to what.
         num_workers: processes; 0 takes one for each core. One works in this process.
+        workers: processes that are there already; num_workers has no effect then.
 
     Raises:
         UserError: a file could not be read or written, or a process was killed.
         RuntimeError: the work failed in any other way; units done before keep their markers.
     """
-    stage.markers.mkdir(parents=True, exist_ok=True)
-    pending = [unit for unit in units if not stage.marker(unit).exists()]
-    done_before = sum(unit.size for unit in units) - sum(unit.size for unit in pending)
-    num_workers = min(num_workers or _num_cores(), len(pending))
+    pending = [unit for unit in units if not stage.is_done(unit)]
+    for unit in pending:
+        # Of an older key. While the output is written over, no marker may vouch for it.
+        stage.marker(unit).unlink(missing_ok=True)
+        stage.marker(unit).parent.mkdir(parents=True, exist_ok=True)
+    total = sum(unit.size for unit in units)
     with tqdm(
-        total=sum(unit.size for unit in units),
-        initial=done_before,
+        total=total,
+        initial=total - sum(unit.size for unit in pending),
         desc=stage.label,
         unit=stage.measure,
         unit_scale=True,
         dynamic_ncols=True,
     ) as bar:
-        if num_workers > 1:
-            _run_in_processes(stage, pending, num_workers, bar)
+        if workers is None:
+            with Workers(num_workers) as workers:
+                _run(stage, pending, workers, bar)
         else:
-            for unit in pending:
-                with _named_errors(stage, unit):
-                    _do(stage, unit, bar.update)
-    return [orjson.loads(stage.marker(unit).read_bytes()) for unit in units]
+            _run(stage, pending, workers, bar)
+    return [stage.result(unit) for unit in units]
+
+
+def _run(
+    stage: Stage[Task], units: Sequence[Unit[Task]], workers: "Workers", bar: "tqdm[Any]"
+) -> None:
+    if min(workers.num_workers, len(units)) > 1:
+        _run_in_processes(stage, units, workers, bar)
+        return
+    for unit in units:
+        with _named_errors(stage, unit):
+            _do(stage, unit, bar.update)
 
 
 def _do(stage: Stage[Task], unit: Unit[Task], report: Report) -> None:
-    write_json(stage.marker(unit), stage.work(unit.task, report))
+    result = stage.work(unit.task, report)
+    write_json(stage.marker(unit), {"key": unit.key, "result": result})
 
 
-def _num_cores() -> int:
+def peak_memory() -> int:
+    """The most bytes that this process has held in memory; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def num_cores() -> int:
     """The cores that this process may use, where the system tells."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -132,28 +182,75 @@ def _named_errors(stage: Stage[Task], unit: Unit[Task]) -> Iterator[None]:
         raise RuntimeError(f"{where} failed; units done before are kept") from error
 
 
-# What follows runs the units in other processes.
+class Workers:
+    """Processes that start when they are first needed and stay until the block ends.
+
+    Attributes:
+        num_workers: how many.
+    """
+
+    def __init__(self, num_workers: int = 0, *, preload: Sequence[str] = ()) -> None:
+        """Prepare for them.
+
+        Args:
+            num_workers: processes; 0 takes one for each core.
+            preload: modules that their work is in. Where the system allows they are imported only
+                once, in the background, so that no process has to wait for that.
+        """
+        self.num_workers = num_workers or num_cores()
+        self._preload = preload
+        self._executor: ProcessPoolExecutor | None = None
+        self._progress: Synchronized[int] | None = None
+
+    def __enter__(self) -> Self:
+        # Not fork: this process has threads (pyarrow's), whose locks a fork would copy as they are.
+        # A fork server has none.
+        if self.num_workers > 1 and self._preload and _CONTEXT.get_start_method() == "forkserver":
+            _CONTEXT.set_forkserver_preload([*self._preload])
+            forkserver.ensure_running()
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+
+    def executor(self) -> tuple[ProcessPoolExecutor, "Synchronized[int]"]:
+        """The processes, and the number in which they report how much all of them have done."""
+        if self._executor is None or self._progress is None:
+            self._progress = _CONTEXT.Value("q", 0)
+            self._executor = ProcessPoolExecutor(
+                self.num_workers,
+                mp_context=_CONTEXT,
+                initializer=_start_worker,
+                initargs=(self._progress,),
+            )
+        return self._executor, self._progress
+
+
+_CONTEXT: Any = multiprocessing.get_context(
+    "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+)
 
 _progress: "Synchronized[int]"
 """In a worker process: how much all workers have done."""
 
 
 def _run_in_processes(
-    stage: Stage[Task], units: Sequence[Unit[Task]], num_workers: int, bar: "tqdm[Any]"
+    stage: Stage[Task], units: Sequence[Unit[Task]], workers: Workers, bar: "tqdm[Any]"
 ) -> None:
-    # Not fork: this process has threads (pyarrow's), whose locks a fork would copy as they are.
-    context = multiprocessing.get_context("spawn")
-    progress: Synchronized[int] = context.Value("q", 0)
-    executor = ProcessPoolExecutor(
-        num_workers, mp_context=context, initializer=_start_worker, initargs=(progress,)
-    )
+    executor, progress = workers.executor()
+    # The largest first, so that no large one is left alone at the end.
+    units = sorted(units, key=lambda unit: -unit.size)
+    shown = int(progress.value)
+    running: dict[Future[None], Unit[Task]] = {
+        executor.submit(_do_in_worker, stage, unit): unit for unit in units
+    }
     try:
-        # The largest first, so that no large one is left alone at the end.
-        units = sorted(units, key=lambda unit: -unit.size)
-        running: dict[Future[None], Unit[Task]] = {
-            executor.submit(_do_in_worker, stage, unit): unit for unit in units
-        }
-        shown = 0
         while running:
             finished, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
             done = int(progress.value)
@@ -163,7 +260,8 @@ def _run_in_processes(
                 with _named_errors(stage, running.pop(future)):
                     future.result()
     finally:
-        executor.shutdown(cancel_futures=True)
+        for future in running:
+            future.cancel()
 
 
 def _start_worker(progress: "Synchronized[int]") -> None:

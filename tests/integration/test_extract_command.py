@@ -60,55 +60,22 @@ def test_a_finished_run_says_so_and_does_nothing(
 ) -> None:
     write_dump(tmp_path / "dumps", TREE)
     assert run_extract(tmp_path / "dumps", tmp_path / "out", *NO_FILTERS) == 0
-    assert not (tmp_path / "out" / "work").exists()
-    output = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
+    files = (tmp_path / "out" / "dialogues").glob("*/*")
+    output = {path: path.stat().st_mtime_ns for path in files}
     assert len(output) == 6
     assert run_extract(tmp_path / "dumps", tmp_path / "out", *NO_FILTERS) == 0
     assert "nothing to do" in capsys.readouterr().err
     assert output == {path: path.stat().st_mtime_ns for path in output}
 
 
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        (("--min_turns", "3"), "settings.min_turns was 2, is 3"),
-        (("--filters.urls", "false"), "settings.filters.urls was True, is False"),
-        (("--num_partitions", "5"), "settings.num_partitions was 2, is 5"),
-    ],
-)
-def test_another_config_in_the_same_folder_is_refused(
-    options: tuple[str, ...], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_work_files_stay_unless_they_are_not_wanted(tmp_path: Path) -> None:
     write_dump(tmp_path / "dumps", TREE)
-    run_extract(tmp_path / "dumps", tmp_path / "out")
-    saved = (tmp_path / "out" / "extract.yaml").read_bytes()
-    assert run_extract(tmp_path / "dumps", tmp_path / "out", *options) == 1
-    message = capsys.readouterr().err
-    assert named in message
-    assert "another --output" in message
-    assert (tmp_path / "out" / "extract.yaml").read_bytes() == saved
-
-
-def test_other_dumps_or_lists_in_the_same_folder_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    phrases = tmp_path / "phrases.txt"
-    phrases.write_text("some phrase\n")
-    options = ("--filters.offensive_phrases", str(phrases))
-    dump = write_dump(tmp_path / "dumps", TREE)
+    assert run_extract(tmp_path / "dumps", tmp_path / "out", *NO_FILTERS) == 0
+    assert any((tmp_path / "out" / "work" / "spills").iterdir())
+    options = (*NO_FILTERS, "--no_keep_work_files")
     assert run_extract(tmp_path / "dumps", tmp_path / "out", *options) == 0
-    original = dump.read_bytes()
-    dump.write_bytes(original.replace(b"is", b"at"))  # the same size
-    assert run_extract(tmp_path / "dumps", tmp_path / "out", *options) == 1
-    assert "dumps.RC_2015-01 was" in capsys.readouterr().err
-    dump.write_bytes(original)
-    more = write_dump(tmp_path / "dumps", TREE, "RC_2015-02")
-    assert run_extract(tmp_path / "dumps", tmp_path / "out", *options) == 1
-    assert "dumps.RC_2015-02 was absent" in capsys.readouterr().err
-    more.unlink()
-    phrases.write_text("other phrase\n")
-    assert run_extract(tmp_path / "dumps", tmp_path / "out", *options) == 1
-    assert "filters.offensive_phrases was" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "work").exists()
+    assert turn_ids_of(tmp_path / "out") == ["a b c", "a d"]
 
 
 def test_a_folder_of_other_things_is_not_written_into(

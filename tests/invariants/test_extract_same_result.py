@@ -68,7 +68,7 @@ def test_every_compression_gives_the_same_dialogues(suffix: str, tmp_path: Path)
     for name in ("plain", "packed"):
         assert run_extract(tmp_path / name, tmp_path / f"{name}_out", *NO_FILTERS) == 0
         results.append(results_of(tmp_path / f"{name}_out"))
-    assert results[0].pop("plan.json") != results[1].pop("plan.json")
+    assert results[0].pop("manifest.json") != results[1].pop("manifest.json")
     assert results[0] == results[1]
 
 
@@ -153,10 +153,15 @@ CALLS = [
     ("data_prep.extract_stages SpillWriter.write 4", "in the middle of the fourth dump"),
     ("data_prep.stages write_json 3", "with a spill that has no marker"),
     ("data_prep.stages write_json 7", "with a part that has no marker"),
-    ("data_prep.extract_stages DialogueWriter.write 700", "in the middle of a part"),
-    ("data_prep.extract merged 1", "before the counts"),
-    ("data_prep.extract write_json 1", "between one file of counts and the other"),
-    ("data_prep.extract Path.rename 1", "before the dialogues get their name"),
+    ("data_prep.extract_stages CandidateWriter.write 3", "in the middle of a partition"),
+    ("data_prep.stages write_json 14", "with a bucket that has no marker"),
+    ("data_prep.finish DialogueWriter.write_table 8", "in the middle of a part"),
+    ("data_prep.extract_run merged 1", "before the counts"),
+    ("data_prep.extract_run write_json 3", "between two files of counts"),
+    ("data_prep.publication Path.rename 1", "before the results get their names"),
+    ("data_prep.publication Path.replace 1", "before the first result has its name"),
+    ("data_prep.publication Path.replace 3", "when some results have their names"),
+    ("data_prep.publication Path.rmdir 1", "when all results have their names"),
     ("data_prep.extract shutil.rmtree 1", "before the work files go"),
 ]
 
@@ -166,7 +171,7 @@ def test_killed_at_a_call_and_started_again_is_as_never_killed(
     call: str, uninterrupted: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     dumps, expected = uninterrupted
-    options = ("--num_partitions", "6", "--num_workers", "1")
+    options = ("--num_partitions", "6", "--num_workers", "1", "--no_keep_work_files")
     argv = command(dumps, tmp_path / "out", *options)[4:]
     run = run_in_group([sys.executable, "-c", KILLED_AT_A_CALL, *call.split(), *argv])
     assert run.wait() == -signal.SIGKILL
@@ -197,17 +202,16 @@ def test_a_kill_leaves_something_to_go_on_with(
 ) -> None:
     """The tests above would also pass if every run began anew."""
     dumps, expected = uninterrupted
-    options = ("--num_partitions", "6", "--keep_work_files")
+    options = ("--num_partitions", "6")
     assert run_extract(dumps, tmp_path / "out", *NO_FILTERS, *options) == 0
     work = tmp_path / "out" / "work"
-    (tmp_path / "out" / "dialogues").rename(work / "dialogues")
-    done = [*work.glob("spills/*"), *work.glob("dialogues/*/*")]
-    forged = {path: path.stat().st_mtime_ns for path in done}
+    (tmp_path / "out" / "manifest.json").unlink()
+    done = [*work.glob("spills/*"), *work.glob("candidates/*"), *work.glob("frequent/*")]
+    times = {path: path.stat().st_mtime_ns for path in done}
     (work / "markers" / "build" / "part-00003.json").unlink()
     assert run_extract(dumps, tmp_path / "out", *NO_FILTERS, *options) == 0
-    for path, time_before in forged.items():
-        path = path if path.exists() else tmp_path / "out" / path.relative_to(work)
-        assert (path.stat().st_mtime_ns != time_before) == (path.name == "part-00003.parquet")
+    again = {path for path in done if path.stat().st_mtime_ns != times[path]}
+    assert again == {work / "candidates" / "part-00003.arrow"}
     results = results_of(tmp_path / "out")
     assert {name: results[name] for name in expected} == expected
 

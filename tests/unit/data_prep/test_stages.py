@@ -2,17 +2,18 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from data_prep.stages import Report, Stage, Unit, run_stage
+from data_prep.stages import Report, Stage, Unit, Workers, key_of, run_stage
 from dialogpt.command_line import UserError
 
 ROOT = Path(__file__).parents[3]
 Task = tuple[str, str]  # folder, what to do
 
 
-def work(task: Task, report: Report) -> dict[str, str]:
+def work(task: Task, report: Report) -> dict[str, Any]:
     """Leave a file that counts the calls, and then do as told."""
     folder, action = task
     log = Path(folder) / action.replace(" ", "_")
@@ -24,7 +25,7 @@ def work(task: Task, report: Report) -> dict[str, str]:
         raise PermissionError(13, "Permission denied", "RC_2015-01.zst")
     if action.startswith("die"):
         os.kill(os.getpid(), signal.SIGKILL)
-    return {"did": action}
+    return {"pid": os.getpid()} if action.startswith("pid") else {"did": action}
 
 
 def stage(folder: Path) -> Stage[Task]:
@@ -44,7 +45,7 @@ def test_results_come_in_the_order_of_units_and_nothing_is_done_twice(
 ) -> None:
     todo = units(tmp_path, "a", "b", "c")
     (tmp_path / "markers").mkdir()
-    (tmp_path / "markers" / "unit-1.json").write_text('{"did": "before"}')
+    (tmp_path / "markers" / "unit-1.json").write_text('{"key": "", "result": {"did": "before"}}')
     for _ in range(2):
         results = run_stage(stage(tmp_path), todo, num_workers=num_workers)
         assert results == [{"did": "a"}, {"did": "before"}, {"did": "c"}]
@@ -65,8 +66,43 @@ def test_an_error_names_its_unit_and_keeps_what_was_done(
 ) -> None:
     with pytest.raises(error, match=message):
         run_stage(stage(tmp_path), units(tmp_path, "a", action), num_workers=num_workers)
-    assert json.loads((tmp_path / "markers" / "unit-0.json").read_bytes()) == {"did": "a"}
+    marker = json.loads((tmp_path / "markers" / "unit-0.json").read_bytes())
+    assert marker == {"key": "", "result": {"did": "a"}}
     assert not (tmp_path / "markers" / "unit-1.json").exists()
+
+
+def test_a_unit_of_another_key_is_done_again(tmp_path: Path) -> None:
+    for key, times in (("old", 1), ("old", 1), ("new", 2), ("old", 3)):
+        unit = Unit("unit", (str(tmp_path), "a"), size=1, key=key)
+        assert run_stage(stage(tmp_path), [unit], num_workers=1) == [{"did": "a"}]
+        assert (tmp_path / "a").read_text() == "x" * times
+
+
+def test_while_a_unit_is_done_again_no_marker_vouches_for_it(tmp_path: Path) -> None:
+    for action, key in (("a", "old"), ("fault", "new")):
+        unit = Unit("unit", (str(tmp_path), action), size=1, key=key)
+        if action == "fault":
+            with pytest.raises(RuntimeError):
+                run_stage(stage(tmp_path), [unit], num_workers=1)
+        else:
+            run_stage(stage(tmp_path), [unit], num_workers=1)
+    assert not (tmp_path / "markers" / "unit.json").exists()
+
+
+def test_keys_stand_for_values_whatever_the_order_of_their_names() -> None:
+    assert key_of({"a": 1, "b": [2]}) == key_of({"b": [2], "a": 1})
+    values = [{"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, {"a": None}, {}]
+    assert len({key_of(value) for value in values} | {key_of(), key_of({}, {})}) == 8
+
+
+def test_processes_stay_from_stage_to_stage(tmp_path: Path) -> None:
+    with Workers(2) as workers:
+        first = run_stage(stage(tmp_path), units(tmp_path, "pid 1", "pid 2"), workers=workers)
+        again = [Unit(f"again-{n}", (str(tmp_path), f"pid {n}"), size=1) for n in range(4)]
+        second = run_stage(stage(tmp_path), again, workers=workers)
+    pids = {result["pid"] for result in (*first, *second)}
+    assert len(pids) <= 2
+    assert os.getpid() not in pids
 
 
 def test_a_killed_worker_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

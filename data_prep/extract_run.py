@@ -1,0 +1,367 @@
+"""One extraction from the dumps to the final names of its results: the stages in their order."""
+
+import shutil
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from data_prep import native
+from data_prep.blandness import MergeTask, merge_bucket, read_frequent
+from data_prep.candidates import num_candidates
+from data_prep.config import ExtractConfig
+from data_prep.counts import (
+    MonthCounts,
+    as_text,
+    as_tsv,
+    count_names,
+    merged,
+    require_sums,
+    with_total,
+)
+from data_prep.dialogues import DIALOGUES_FOLDER
+from data_prep.extract_plan import (
+    RULES,
+    agree_on_num_partitions,
+    build_key,
+    finish_key,
+    forgive_touched_dumps,
+    input_note,
+    purged_digest,
+    read_key,
+)
+from data_prep.extract_stages import (
+    BuildTask,
+    BuiltFiles,
+    ReadTask,
+    SpillPart,
+    build_partition,
+    read_dump,
+)
+from data_prep.filters import FilterSet
+from data_prep.finish import FinishTask, finish_partition
+from data_prep.inventory import DumpFile, Inventory
+from data_prep.publication import publish
+from data_prep.rejects import least_examples
+from data_prep.stages import JsonObject, Stage, Task, Unit, Workers, key_of, run_stage
+from dialogpt.records import write_json, write_text
+
+PURGED_IDS_FILE = "purged_ids.txt"
+"""Comments and threads that `python -m data_prep purge` has removed; they do not come back."""
+
+_TOP_TRIGRAMS = 100
+_FEW_CORES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an extraction.
+
+    Attributes:
+        manifest: what the results were made of.
+        table: the counts, for people.
+        peak_memory: the most bytes that a process held, as far as the system tells.
+    """
+
+    manifest: JsonObject
+    table: str
+    peak_memory: int
+
+
+class ExtractRun:
+    """The stages of one extraction.
+
+    Args:
+        config: what to do.
+        inventory: the dumps.
+        settings: of `extract_plan.settings_of`.
+        filters: of the config.
+    """
+
+    def __init__(
+        self,
+        config: ExtractConfig,
+        inventory: Inventory,
+        settings: JsonObject,
+        filters: FilterSet,
+    ) -> None:
+        self._config = config
+        self._inventory = inventory
+        self._settings = settings
+        self._filters = filters
+        self._output = Path(config.output)
+        self._work = self._output / "work"
+        self._final = self._work / "final"
+        self._num_partitions = agree_on_num_partitions(
+            config.num_partitions, inventory.comment_dumps, self._work
+        )
+        self._names = [f"part-{number:05d}" for number in range(self._num_partitions)]
+
+    def extract(self) -> "Outcome":
+        """Do what is not done yet, and give the results their names."""
+        for unfinished in self._work.rglob("*.unfinished"):
+            unfinished.unlink()
+        with Workers(self._config.num_workers, preload=["data_prep.extract_run"]) as workers:
+            readings = self._read(workers)
+            inputs = list(zip(self._inventory.dumps, readings, strict=True))
+            built_key = build_key(self._settings, inputs, self._num_partitions)
+            built = self._build(workers, readings, built_key)
+            frequent = self._frequent_trigrams(workers, built, built_key)
+            finished = self._finish(workers, built_key, frequent)
+        results = [*readings, *built, *finished]
+        counts = self._counts(results)
+        self._write_summaries(counts, results, frequent)
+        manifest = self._manifest(counts, readings, finished)
+        publish(self._final, self._output, manifest)
+        peak_memory = max(result["peak_memory"] for result in results)
+        return Outcome(manifest, as_text(counts), peak_memory)
+
+    def _counts(self, results: Sequence[JsonObject]) -> MonthCounts:
+        no_counts: MonthCounts = {dump.month: {} for dump in self._inventory.dumps}
+        names = count_names(self._filters.reasons)
+        counts = merged([no_counts, *(result["counts"] for result in results)], names)
+        require_sums(counts)
+        return counts
+
+    def _stage(self, label: str, measure: str, work: object) -> Stage[Task]:
+        return Stage(
+            label=label,
+            measure=measure,
+            work=work,  # type: ignore[arg-type]
+            markers=self._work / "markers" / label,
+        )
+
+    def _read(self, workers: Workers) -> list[JsonObject]:
+        """Dumps -> spills."""
+        (self._work / "spills").mkdir(parents=True, exist_ok=True)
+        num_processes, num_threads = share_out(self._inventory.dumps, workers.num_workers)
+        keep_rejects = self._config.keep_rejects
+        units = []
+        for dump, threads in zip(self._inventory.dumps, num_threads, strict=True):
+            task = ReadTask(
+                dump=dump,
+                spill=self._spill(dump),
+                num_partitions=self._num_partitions,
+                num_threads=threads,
+                rejects=self._rejects(f"read-{dump.kind}_{dump.month}"),
+            )
+            key = read_key(dump, self._num_partitions, keep_rejects=keep_rejects)
+            units.append(Unit(f"{dump.kind}_{dump.month}", task, dump.size, key))
+        stage: Stage[ReadTask] = self._stage("read", "B", read_dump)
+        forgive_touched_dumps(stage, units, keep_rejects=keep_rejects)
+        if num_processes == 1:
+            return run_stage(stage, units, num_workers=1)
+        return run_stage(stage, units, workers=workers)
+
+    def _spill(self, dump: DumpFile) -> Path:
+        return self._work / "spills" / f"{dump.kind}_{dump.month}.arrow"
+
+    def _rejects(self, name: str) -> Path | None:
+        if not self._config.keep_rejects:
+            return None
+        return self._work / "rejects" / f"{name}.parquet"
+
+    def _build(
+        self, workers: Workers, readings: Sequence[JsonObject], key: str
+    ) -> list[JsonObject]:
+        """Spills -> candidates."""
+        parts: dict[int, list[SpillPart]] = defaultdict(list)
+        num_comments = [0] * self._num_partitions
+        for dump, reading in zip(self._inventory.dumps, readings, strict=True):
+            for partition, numbers in batch_numbers(reading["batches"]).items():
+                parts[partition].append(SpillPart(self._spill(dump), dump, numbers))
+            for partition, num_rows in reading["batches"]:
+                num_comments[partition] += num_rows if dump.kind == "RC" else 0
+        units = [
+            Unit(
+                name,
+                BuildTask(
+                    parts=tuple(parts[number]),
+                    files=BuiltFiles.of(self._work, name),
+                    num_buckets=self._num_partitions if self._drops_bland else 0,
+                    config=self._config,
+                ),
+                num_comments[number],
+                key,
+            )
+            for number, name in enumerate(self._names)
+        ]
+        stage: Stage[BuildTask] = self._stage("build", " comments", build_partition)
+        return run_stage(stage, units, workers=workers)
+
+    @property
+    def _drops_bland(self) -> bool:
+        return self._config.filters.bland_share > 0
+
+    def _frequent_trigrams(
+        self, workers: Workers, built: Sequence[JsonObject], built_key: str
+    ) -> tuple[Path, ...]:
+        """Counts of partitions -> the frequent trigrams of the corpus, a file a bucket."""
+        if not self._drops_bland:
+            return ()
+        runs: dict[int, list[tuple[Path, tuple[int, ...]]]] = defaultdict(list)
+        num_rows = [0] * self._num_partitions
+        for name, result in zip(self._names, built, strict=True):
+            path = BuiltFiles.of(self._work, name).trigrams
+            for bucket, numbers in batch_numbers(result["trigram_batches"]).items():
+                runs[bucket].append((path, numbers))
+            for bucket, rows in result["trigram_batches"]:
+                num_rows[bucket] += rows
+        min_count = self._config.filters.bland_count
+        units = [
+            Unit(
+                f"bucket-{bucket:05d}",
+                MergeTask(
+                    runs=tuple(runs[bucket]),
+                    output=self._work / "frequent" / f"bucket-{bucket:05d}.parquet",
+                    min_count=min_count,
+                ),
+                num_rows[bucket],
+                key_of(built_key, min_count),
+            )
+            for bucket in range(self._num_partitions)
+        ]
+        stage: Stage[MergeTask] = self._stage("merge", " trigrams", merge_bucket)
+        run_stage(stage, units, workers=workers)
+        return tuple(unit.task.output for unit in units)
+
+    def _finish(
+        self, workers: Workers, built_key: str, frequent: tuple[Path, ...]
+    ) -> list[JsonObject]:
+        """Candidates -> dialogues, in a folder that waits to be published."""
+        purged_ids = self._output / PURGED_IDS_FILE
+        key = finish_key(self._settings, built_key, purged_ids)
+        stage: Stage[FinishTask] = self._stage("finish", " dialogues", finish_partition)
+        self._open_final(key, stage)
+        units = []
+        for number, name in enumerate(self._names):
+            task = FinishTask(
+                number=number,
+                candidates=BuiltFiles.of(self._work, name).candidates,
+                frequent=frequent,
+                purged_ids=purged_ids,
+                output=self._final / DIALOGUES_FOLDER,
+                rejects=self._rejects(f"finish-{name}"),
+                config=self._config,
+            )
+            units.append(Unit(name, task, num_candidates(task.candidates), key))
+        return run_stage(stage, units, workers=workers)
+
+    def _open_final(self, key: str, stage: Stage[FinishTask]) -> None:
+        """Go on with the folder of an interrupted run if it was to hold the same; else empty it."""
+        note = self._work / "final.json"
+        if self._final.is_dir() and note.is_file() and orjson.loads(note.read_bytes()) == key:
+            return
+        shutil.rmtree(stage.markers, ignore_errors=True)
+        shutil.rmtree(self._final, ignore_errors=True)
+        write_json(note, key)
+        self._final.mkdir(parents=True)
+
+    def _write_summaries(
+        self, counts: MonthCounts, results: Sequence[JsonObject], frequent: Sequence[Path]
+    ) -> None:
+        """What stands beside the dialogues."""
+        final = self._final
+        (final / "counts.tsv").write_text(as_tsv(counts), encoding="utf-8")
+        damages = [result["damage"] for result in results if result.get("damage")]
+        write_json(
+            final / "counts.json",
+            {
+                "months": with_total(counts),
+                "damaged_archives": damages,
+                "unusable_lines": _unusable(results),
+                "missing": list(self._inventory.notes),
+                "skipped": list(self._inventory.skipped),
+            },
+        )
+        examples = least_examples(e for result in results for e in result["examples"])
+        write_json(final / "examples.json", examples)
+        if self._drops_bland:
+            write_text(final / "frequent_trigrams.tsv", _trigram_lines(frequent))
+        if self._config.multiref.min_responses:
+            self._write_test_items()
+        if self._config.keep_rejects:
+            (final / "rejects").mkdir(exist_ok=True)
+            for path in sorted((self._work / "rejects").glob("*.parquet")):
+                link_or_copy(path, final / "rejects" / path.name)
+
+    def _write_test_items(self) -> None:
+        """The items of all partitions as one file."""
+        (self._final / "testset").mkdir(exist_ok=True)
+        with (self._final / "testset" / "multiref.jsonl").open("wb") as output:
+            for name in self._names:
+                with BuiltFiles.of(self._work, name).test_items.open("rb") as items:
+                    shutil.copyfileobj(items, output)
+
+    def _manifest(
+        self,
+        counts: MonthCounts,
+        readings: Sequence[JsonObject],
+        finished: Sequence[JsonObject],
+    ) -> JsonObject:
+        files = {
+            f"{DIALOGUES_FOLDER}/{path}": description
+            for result in finished
+            for path, description in result["files"].items()
+        }
+        return {
+            "rules": RULES,
+            "settings": self._settings,
+            "num_partitions": self._num_partitions,
+            "inputs": {
+                dump.name: input_note(dump, reading["sha256"])
+                for dump, reading in zip(self._inventory.dumps, readings, strict=True)
+            },
+            "purged_ids": purged_digest(self._output / PURGED_IDS_FILE),
+            "counts": with_total(counts)["total"],
+            "damaged_archives": [r["damage"] for r in readings if r["damage"]],
+            "files": files,
+        }
+
+
+def batch_numbers(batches: Sequence[Sequence[int]]) -> dict[int, tuple[int, ...]]:
+    """Owner -> the numbers of its batches, from (owner, rows) of each batch."""
+    numbers: dict[int, list[int]] = defaultdict(list)
+    for number, (owner, _) in enumerate(batches):
+        numbers[owner].append(number)
+    return {owner: tuple(of_owner) for owner, of_owner in numbers.items()}
+
+
+def share_out(dumps: Sequence[DumpFile], num_workers: int) -> tuple[int, list[int]]:
+    """How many processes read, and how many threads of a process read each dump.
+
+    The compiled reader lets threads run beside one another: then even a single month keeps all
+    cores busy. On few cores one process is enough, which saves the start of others.
+    """
+    if native.compiled is None:
+        return num_workers, [1] * len(dumps)
+    if num_workers <= _FEW_CORES:
+        return 1, [num_workers] * len(dumps)
+    total = sum(dump.size for dump in dumps) or 1
+    return num_workers, [max(1, round(num_workers * dump.size / total)) for dump in dumps]
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no such thing."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _unusable(results: Sequence[JsonObject]) -> dict[str, list[str]]:
+    """Reason -> the first unusable lines of each file."""
+    unusable: dict[str, list[str]] = {}
+    for result in results:
+        for reason, lines in result.get("unusable", {}).items():
+            unusable.setdefault(reason, []).extend(lines)
+    return unusable
+
+
+def _trigram_lines(frequent: Sequence[Path]) -> str:
+    """The trigrams that are seen most, one a line with its count."""
+    top = read_frequent(frequent).sort_by([("count", "descending"), ("trigram", "ascending")])
+    rows = top.slice(0, _TOP_TRIGRAMS).to_pylist()
+    return "".join(f"{row['trigram']}\t{row['count']}\n" for row in rows)
