@@ -15,26 +15,28 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.config import ShardsConfig
-from data_prep.dialogues import (
-    dialogues_fingerprint,
-    dialogues_of,
-    num_dialogues,
-    part_files,
-    read_part,
-)
+from data_prep.dialogues import dialogues_of, num_dialogues, part_files, read_part
 from data_prep.encode import encode_dialogues
-from data_prep.stages import JsonObject, Report, Stage, Unit, run_stage
+from data_prep.stages import JsonObject, Report, Stage, Unit, key_of, run_stage
 from dialogpt.command_line import UserError, parse_config, require_folder, run_command
-from dialogpt.data.manifest import MANIFEST_FILE, Manifest, ShardInfo, read_manifest, write_manifest
+from dialogpt.data.manifest import (
+    MANIFEST_FILE,
+    Manifest,
+    ShardInfo,
+    file_sha256,
+    read_manifest,
+    write_manifest,
+)
 from dialogpt.data.shards import ShardWriter
 from dialogpt.folders import begin_folder, sole_use
 from dialogpt.records import SPLITS
 from dialogpt.tokenization import Tokenizer, load_tokenizer
 
 ORIGIN_FILE = "made_from.json"
-"""What the shards of the folder are made of; written before the first of them."""
+"""What the shards of the folder are made with; written before the first of them."""
 
 TOKENIZER_FOLDER = "tokenizer"
+MARKERS_FOLDER = "markers"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,30 +67,37 @@ def main(argv: list[str]) -> None:
 def write_shards(config: ShardsConfig) -> list[Manifest]:
     """Write all shards that are not there yet; the manifest of every split.
 
+    A part whose dialogues have changed since its shard was written gets a new one.
+
     Raises:
         UserError: no finished dialogues; no such tokenizer; or the output folder holds shards of
-            other dialogues or of another tokenizer, or another run is at work in it.
+            another tokenizer, or another run is at work in it.
     """
     dialogues, output = Path(config.dialogues), Path(config.output)
     require_folder(dialogues, "dialogues", "run `python -m data_prep extract` first")
     parts = {split: part_files(dialogues, split) for split in SPLITS}
     tokenizer = load_tokenizer(config.tokenizer)
     origin = {
-        "dialogues": dialogues_fingerprint(path for paths in parts.values() for path in paths),
         "tokenizer": tokenizer.fingerprint,
         "chunk_dialogues": config.chunk_dialogues,
     }
     _claim_folder(output, origin)
     with sole_use(output):
         _save_tokenizer(tokenizer, output / TOKENIZER_FOLDER)
-        units = [
-            _unit(part, number, output / split, config)
+        stage = Stage(
+            label="shards", measure=" dialogues", work=write_shard, markers=output / MARKERS_FOLDER
+        )
+        units = {
+            split: [
+                _unit(part, number, output / split, config, key_of(origin, file_sha256(part)))
+                for number, part in enumerate(parts[split])
+            ]
             for split in SPLITS
-            for number, part in enumerate(parts[split])
-        ]
-        # A shard's own description is the unit's marker: it is there when the shard is whole.
-        stage = Stage(label="shards", measure=" dialogues", work=write_shard, markers=output)
-        finished = iter(run_stage(stage, units, num_workers=config.num_workers))
+        }
+        for split in SPLITS:
+            _open_split(output / split, stage, units[split])
+        all_units = [unit for split in SPLITS for unit in units[split]]
+        finished = iter(run_stage(stage, all_units, num_workers=config.num_workers))
         manifests = []
         for split in SPLITS:
             shards = [ShardInfo(**next(finished)) for _ in parts[split]]
@@ -96,6 +105,24 @@ def write_shards(config: ShardsConfig) -> list[Manifest]:
                 write_manifest(output / split, split, tokenizer=tokenizer, shards=shards)
             manifests.append(read_manifest(output / split, tokenizer=tokenizer))
         return manifests
+
+
+def _open_split(folder: Path, stage: Stage[ShardTask], units: Sequence[Unit[ShardTask]]) -> None:
+    """Take the manifest away from a split that will change, and the shards of parts that are gone.
+
+    Without a manifest nobody reads the split until all of it is whole again.
+    """
+    wanted = {unit.task.name for unit in units}
+    markers = (stage.markers / folder.name).glob("*.json")
+    old = [
+        path
+        for path in (*markers, *folder.glob("shard-*"))
+        if path.name.split(".")[0] not in wanted
+    ]
+    if old or not all(stage.is_done(unit) for unit in units):
+        (folder / MANIFEST_FILE).unlink(missing_ok=True)
+        for path in old:
+            path.unlink()
 
 
 def write_shard(task: ShardTask, report: Report) -> JsonObject:
@@ -166,7 +193,7 @@ def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     unfinished.replace(folder)
 
 
-def _unit(part: Path, number: int, folder: Path, config: ShardsConfig) -> Unit[ShardTask]:
+def _unit(part: Path, number: int, folder: Path, config: ShardsConfig, key: str) -> Unit[ShardTask]:
     name = f"shard-{number:05d}"
     task = ShardTask(
         part=part,
@@ -175,4 +202,4 @@ def _unit(part: Path, number: int, folder: Path, config: ShardsConfig) -> Unit[S
         tokenizer_folder=folder.parent / TOKENIZER_FOLDER,
         chunk_dialogues=config.chunk_dialogues,
     )
-    return Unit(f"{folder.name}/{name}", task, num_dialogues(part))
+    return Unit(f"{folder.name}/{name}", task, num_dialogues(part), key)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,14 +160,15 @@ def test_after_a_kill_the_same_command_gives_the_same_result(tokenizer_folder, t
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
     )
-    while not list(killed.glob("train/shard-*.json")):
+    while not list(killed.glob("markers/train/shard-*.json")):
         assert process.poll() is None, "the command ended before a shard was whole"
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.communicate()  # comes back when the workers, who share stderr, are gone as well
     assert process.returncode == -signal.SIGKILL
     assert not (killed / "train" / "manifest.json").exists()
-    kept = {path: path.stat().st_mtime_ns for path in killed.glob("train/shard-*.json")}
+    done = [path.stem for path in killed.glob("markers/train/*.json")]
+    kept = {path: path.stat().st_mtime_ns for n in done for path in killed.glob(f"train/{n}.*")}
 
     again = config(tmp_path / "extracted", tokenizer_folder, killed, num_workers=2)
     write_shards(again)
@@ -178,7 +180,7 @@ def test_after_a_kill_the_same_command_gives_the_same_result(tokenizer_folder, t
     assert not list(killed.rglob("*.unfinished"))
 
 
-def test_other_dialogues_and_another_tokenizer_are_refused_with_both_fingerprints(
+def test_another_tokenizer_is_refused_with_both_fingerprints(
     extracted, tokenizer_folder, tokenizer, tmp_path
 ):
     output = tmp_path / "shards"
@@ -186,9 +188,42 @@ def test_other_dialogues_and_another_tokenizer_are_refused_with_both_fingerprint
     gpt2 = load_tokenizer("gpt2")
     with pytest.raises(UserError, match=f"{tokenizer.fingerprint}.*{gpt2.fingerprint}"):
         write_shards(config(extracted, Path("gpt2"), output))
-    write_dialogues(tmp_path / "others", {"train": [made_up_dialogues(3, seed=9)]})
-    with pytest.raises(UserError, match=r"dialogues [0-9a-f]{16}.* dialogues [0-9a-f]{16}"):
-        write_shards(config(tmp_path / "others", tokenizer_folder, output))
+
+
+def test_other_dialogues_cost_the_shards_of_the_parts_that_changed(tokenizer_folder, tmp_path):
+    parts = [made_up_dialogues(30, seed=part) for part in range(4)]
+    dialogues, output = tmp_path / "extracted", tmp_path / "shards"
+    write_dialogues(dialogues, {"train": parts})
+    write_shards(config(dialogues, tokenizer_folder, output))
+    before = {path: path.stat().st_mtime_ns for path in output.glob("*/shard-*.lmdb")}
+    for changed in ([parts[0], parts[3], parts[2]], [*parts[:3], parts[3][:7], parts[1]]):
+        shutil.rmtree(dialogues)
+        write_dialogues(dialogues, {"train": changed})
+        write_shards(config(dialogues, tokenizer_folder, output))
+        write_shards(config(dialogues, tokenizer_folder, tmp_path / f"fresh{len(changed)}"))
+        assert manifests(output) == manifests(tmp_path / f"fresh{len(changed)}")
+        for split in SPLITS:
+            verify_checksums(output / split, read_manifest(output / split))
+        assert len(list((output / "train").glob("*.lmdb"))) == len(changed)
+    first = output / "train" / "shard-00000.lmdb"
+    assert first.stat().st_mtime_ns == before[first]
+
+
+def test_a_split_that_is_being_rewritten_has_no_manifest(tokenizer_folder, tmp_path, monkeypatch):
+    dialogues, output = tmp_path / "extracted", tmp_path / "shards"
+    write_dialogues(dialogues, {"train": [made_up_dialogues(30)], "valid": [made_up_dialogues(5)]})
+    write_shards(config(dialogues, tokenizer_folder, output))
+    shutil.rmtree(dialogues)
+    write_dialogues(dialogues, {"train": [made_up_dialogues(31)], "valid": [made_up_dialogues(5)]})
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("data_prep.write_shards.read_part", fail)
+    with pytest.raises(UserError, match="disk full"):
+        write_shards(config(dialogues, tokenizer_folder, output))
+    assert not (output / "train" / "manifest.json").exists()
+    assert (output / "valid" / "manifest.json").exists()
 
 
 def test_missing_or_incomplete_dialogues_say_to_run_extract(tokenizer_folder, tmp_path, capsys):
