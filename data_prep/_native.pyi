@@ -21,16 +21,18 @@ def posts_of_lines(
             and where it starts and ends.
     """
 
-def turns_of_bodies(offsets: Any, text: Any, /) -> tuple[Texts, bytes]:
-    """The turns of n bodies, where that takes no knowledge of markdown.
+def turns_of_bodies(offsets: Any, text: Any, only_text: bool, /) -> tuple[Texts, bytes]:
+    """The turns of n bodies, where that takes little knowledge of markdown.
 
     Args:
         offsets: n + 1 int64.
         text: UTF-8.
+        only_text: leave all bodies with quotes, emphasis or escapes to `turn_text`.
 
     Returns:
         turns: as `turn_text` makes them; "" where the body is left to it.
-        facts: (n,) uint8, sums of 1 (the turn is made), 2 (an address), 4 (a bracket).
+        facts: (n,) uint8, sums of 1 (the turn is made), 2 (an address), 4 (a bracket), 8 (a body
+            that only says it was deleted or removed; it has no turn).
     """
 
 def words_of_texts(

@@ -1,7 +1,8 @@
 """Bodies of comments -> turns, a column at a time.
 
 `data_prep.normalize.turn_text` says what the turn of a body is. Two thirds of all bodies hold no
-mark that means anything; those are cleaned by a compiled loop, if there is one.
+mark that means anything, and most of the others only quotes, emphasis and escapes; those are cleaned
+by a compiled loop, if there is one.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from data_prep.text_columns import BoolArray, as_text_array, replaced, text_arra
 
 _STEP = 4096
 """Bodies between two reports of progress."""
-_IS_PLAIN, _HAS_URL, _HAS_MARKUP = 1, 2, 4  # as in native/turns.h
+_IS_PLAIN, _HAS_URL, _HAS_MARKUP, _IS_REMOVED = 1, 2, 4, 8  # as in native/turns.h
 
 KEPT = 0
 """Drop code of a body that makes a turn; code c > 0 stands for TURN_DROPS[c - 1]."""
@@ -68,12 +69,14 @@ def turn_column(
         texts = bodies
         facts = np.zeros(len(bodies), np.uint8)
     else:
-        cleaned, fact_bytes = native.compiled.turns_of_bodies(*text_buffers(bodies))
+        only_text = config != TextConfig()  # the loop knows how quotes are dealt with by default
+        cleaned, fact_bytes = native.compiled.turns_of_bodies(*text_buffers(bodies), only_text)
         texts = text_array(*cleaned)
         facts = np.frombuffer(fact_bytes, np.uint8).copy()
     is_plain = (facts & _IS_PLAIN) != 0
     report(int(is_plain.sum()))
     codes = np.where(is_plain & (_lengths(texts) == 0), _CODES["empty"], KEPT).astype(np.int8)
+    codes[(facts & _IS_REMOVED) != 0] = _CODES["removed"]
     others = np.flatnonzero(~is_plain)
     replacements: list[str] = []
     for start in range(0, len(others), _STEP):

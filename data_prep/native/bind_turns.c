@@ -11,12 +11,13 @@ static int64_t size_of(const TextColumn *column) {
     return column->offsets[column->num_rows] - column->offsets[0];
 }
 
-static void clean_turns(const TextColumn *bodies, NewTextColumn *turns, uint8_t *facts) {
+static void clean_turns(const TextColumn *bodies, bool only_text, NewTextColumn *turns,
+                        uint8_t *facts) {
     for (int64_t row = 0; row < bodies->num_rows; row++) {
         size_t size;
         int64_t written;
         const uint8_t *body = row_of(bodies, row, &size);
-        facts[row] = clean_turn(body, size, turns->text + turns->offsets[row], &written);
+        facts[row] = clean_turn(body, size, only_text, turns->text + turns->offsets[row], &written);
         turns->offsets[row + 1] = turns->offsets[row] + written;
     }
 }
@@ -24,7 +25,8 @@ static void clean_turns(const TextColumn *bodies, NewTextColumn *turns, uint8_t 
 PyObject *turns_of_bodies(PyObject *module, PyObject *arguments) {
     (void)module;
     PyObject *offsets, *text;
-    if (!PyArg_ParseTuple(arguments, "OO", &offsets, &text)) {
+    int only_text;
+    if (!PyArg_ParseTuple(arguments, "OOp", &offsets, &text, &only_text)) {
         return NULL;
     }
     TextColumn bodies;
@@ -35,7 +37,7 @@ PyObject *turns_of_bodies(PyObject *module, PyObject *arguments) {
         new_text_column(bodies.num_rows, size_of(&bodies), &turns) &&
         (facts_bytes = new_bytes(bodies.num_rows, &facts))) {
         Py_BEGIN_ALLOW_THREADS
-        clean_turns(&bodies, &turns, facts);
+        clean_turns(&bodies, only_text != 0, &turns, facts);
         Py_END_ALLOW_THREADS
         PyObject *finished = finish_text_column(&turns, bodies.num_rows);
         result = finished ? Py_BuildValue("OO", finished, facts_bytes) : NULL;

@@ -14,6 +14,8 @@ enum {
     SLASH,
     DOT,
     BRACKET,
+    STAR,
+    AMPERSAND,
     WIDE, /* first byte of a character beyond ASCII */
 };
 
@@ -36,7 +38,7 @@ static const uint8_t TURN_CLASS[256] = {
     ['s'] = COPY, ['t'] = COPY, ['u'] = COPY, ['v'] = COPY, ['w'] = COPY, ['x'] = COPY,
     ['y'] = COPY, ['z'] = COPY,
     ['-'] = LINE_MARK, ['+'] = LINE_MARK, ['='] = LINE_MARK,
-    ['/'] = SLASH, ['.'] = DOT, [']'] = BRACKET,
+    ['/'] = SLASH, ['.'] = DOT, [']'] = BRACKET, ['*'] = STAR, ['&'] = AMPERSAND,
     /* U+00A1 to U+02FF, and some of U+2000 to U+20BF */
     [0xc2] = WIDE, [0xc3] = WIDE, [0xc4] = WIDE, [0xc5] = WIDE, [0xc6] = WIDE, [0xc7] = WIDE,
     [0xc8] = WIDE, [0xc9] = WIDE, [0xca] = WIDE, [0xcb] = WIDE, [0xe2] = WIDE,
@@ -76,86 +78,229 @@ static bool ends_with(const uint8_t *start, const uint8_t *end, const char *lowe
     return true;
 }
 
-/* Whether an address starts with the ":" before `slash`, as in "http://x". */
-static bool is_scheme(const uint8_t *start, const uint8_t *slash, const uint8_t *end) {
-    const uint8_t *colon = slash - 1;
+/* Whether an address starts with the ":" that was written last, as in "http://x". */
+static bool is_scheme(const uint8_t *output, const uint8_t *written, const uint8_t *slash,
+                      const uint8_t *end) {
+    const uint8_t *colon = written - 1;
     if (end - slash < 3 || slash[1] != '/' || TURN_CLASS[slash[2]] == BLANK) {
         return false;
     }
-    return ends_with(start, colon, "http") || ends_with(start, colon, "https") ||
-           ends_with(start, colon, "ftp");
+    return ends_with(output, colon, "http") || ends_with(output, colon, "https") ||
+           ends_with(output, colon, "ftp");
 }
 
-uint8_t clean_turn(const uint8_t *at, size_t size, uint8_t *output, int64_t *written) {
-    const uint8_t *start = at, *end = at + size;
-    uint8_t *next = output;
-    uint8_t facts = TURN_IS_PLAIN;
-    bool in_indent = true; /* only blanks and tabs since the line began */
-    bool has_dot = false;  /* the word so far has a "." in it */
+/* A body that is being cleaned. */
+typedef struct {
+    const uint8_t *start;
+    const uint8_t *at; /* what is looked at */
+    const uint8_t *end;
+    uint8_t *output;
+    uint8_t *next; /* where to write */
+    uint8_t facts;
+    bool in_indent;    /* only blanks and tabs since the line began */
+    int num_indented;  /* so many blanks, if nothing else */
+    bool has_dot;      /* the word so far has a "." in it */
+    bool has_layout;   /* a tab, four blanks or a carriage return: together with marks these mean */
+    bool has_marks;    /* code, or a line of its own */
+    int num_open_stars; /* of emphasis that has begun; 0 if none has */
+    bool has_stressed;  /* a letter or digit since then */
+} Body;
+
+static bool is_word_byte(uint8_t byte) {
+    return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z');
+}
+
+static void write_byte(Body *body, uint8_t byte) {
+    *body->next++ = byte;
+    body->has_stressed = body->has_stressed || is_word_byte(byte);
+    body->in_indent = false;
+}
+
+static void skip_blank(Body *body) {
+    const uint8_t byte = *body->at++;
+    if (body->next > body->output && body->next[-1] != ' ') {
+        *body->next++ = ' ';
+    }
+    if (byte == '\n') {
+        body->in_indent = true;
+        body->num_indented = 0;
+    } else {
+        body->in_indent = body->in_indent && (byte == ' ' || byte == '\t');
+        body->num_indented += byte == ' ' ? 1 : 4;
+    }
+    body->has_layout = body->has_layout || byte == '\t' || byte == '\r' ||
+                       (body->end - body->at >= 3 && byte == ' ' && body->at[0] == ' ' &&
+                        body->at[1] == ' ' && body->at[2] == ' ');
+    body->has_dot = false;
+}
+
+static bool copy_wide(Body *body) {
+    const int length = settled_character(body->at);
+    for (int index = 0; index < length; index++) {
+        *body->next++ = *body->at++;
+    }
+    body->in_indent = false;
+    return length > 0;
+}
+
+/* Whether the "/" at hand surely belongs to no address but one that is noted. */
+static bool note_slash(Body *body) {
+    if (body->facts & TURN_HAS_URL) {
+        return true; /* one is enough to know */
+    }
+    const uint8_t before = body->at > body->start ? body->at[-1] : ' ';
+    const uint8_t after = body->end - body->at > 1 ? body->at[1] : ' ';
+    if (before == '*' || after == '*') {
+        return false; /* an address may come about when the stars are gone */
+    }
+    if (before == ':' && is_scheme(body->output, body->next, body->at, body->end)) {
+        body->facts |= TURN_HAS_URL;
+        return true;
+    }
+    return !body->has_dot; /* else perhaps a host and a path, "imgur.com/a1b2" */
+}
+
+/* Drops stars that open or close emphasis with nothing special about it: "so *very* good". */
+static bool drop_stars(Body *body) {
+    const uint8_t *stars_end = body->at;
+    while (stars_end < body->end && *stars_end == '*') {
+        stars_end++;
+    }
+    const int number = (int)(stars_end - body->at);
+    const uint8_t before = body->at > body->start ? body->at[-1] : ' ';
+    const uint8_t after = stars_end < body->end ? *stars_end : ' ';
+    if (before >= 0x80 || after >= 0x80) {
+        return false;
+    }
+    if (!body->num_open_stars) {
+        if (is_word_byte(before) || !is_word_byte(after)) {
+            return false;
+        }
+        body->num_open_stars = number;
+        body->has_stressed = false;
+    } else {
+        /* After "." or "(" it may belong to a face, "o.*" or "(*.*)". */
+        if (TURN_CLASS[before] == BLANK || before == '.' || before == '(' || is_word_byte(after) ||
+            number != body->num_open_stars || !body->has_stressed) {
+            return false;
+        }
+        body->num_open_stars = 0;
+    }
+    body->in_indent = false;
+    body->at = stars_end;
+    return true;
+}
+
+static bool starts_with(const Body *body, const char *text) {
+    const size_t length = strlen(text);
+    return (size_t)(body->end - body->at) >= length && memcmp(body->at, text, length) == 0;
+}
+
+/* Undoes an escape of dumps; drops the line if the ">" that it stands for makes it a quote. */
+static bool undo_escape(Body *body) {
+    if (starts_with(body, "&lt;")) {
+        body->at += 4;
+        write_byte(body, '<');
+        return true;
+    }
+    const bool is_gt = starts_with(body, "&gt;");
+    if (!is_gt && !starts_with(body, "&amp;")) {
+        return false;
+    }
+    body->at += is_gt ? 4 : 5;
+    const uint8_t following = body->at < body->end ? *body->at : ' ';
+    if (!is_word_byte(following) && TURN_CLASS[following] != BLANK) {
+        return false; /* a spoiler ">!", a face ">_<", an entity "&#39;" or an emoji's beginning */
+    }
+    if (!is_gt) {
+        if (is_word_byte(following)) {
+            return false; /* perhaps an entity, "&nbsp;" */
+        }
+        write_byte(body, '&');
+        return true;
+    }
+    if (!body->in_indent) {
+        write_byte(body, '>');
+        return true;
+    }
+    if (body->num_indented > 3) {
+        return false; /* no quote, but code */
+    }
+    const uint8_t *line_end = memchr(body->at, '\n', (size_t)(body->end - body->at));
+    body->at = line_end ? line_end + 1 : body->end;
+    body->num_indented = 0;
+    return true;
+}
+
+/* Takes one character; false if the body is not plain. */
+static bool take_character(Body *body, bool only_text) {
+    const uint8_t byte = *body->at;
+    switch (TURN_CLASS[byte]) {
+    case BLANK:
+        skip_blank(body);
+        return true;
+    case WIDE:
+        return copy_wide(body);
+    case STAR:
+        body->has_marks = true;
+        return !only_text && drop_stars(body);
+    case AMPERSAND:
+        body->has_marks = true;
+        return !only_text && undo_escape(body);
+    case REFUSE:
+        return false;
+    case LINE_MARK:
+        if (body->in_indent) {
+            return false;
+        }
+        break;
+    case DOT:
+        if (ends_with(body->output, body->next, "www")) {
+            return false;
+        }
+        body->has_dot = true;
+        break;
+    case SLASH:
+        if (!note_slash(body)) {
+            return false;
+        }
+        break;
+    case BRACKET:
+        if (body->end - body->at > 1 && (body->at[1] == '(' || body->at[1] == '*')) {
+            return false; /* "](x" is an address, and so it is once stars are gone */
+        }
+        body->facts |= TURN_HAS_MARKUP;
+        break;
+    default:
+        break;
+    }
+    write_byte(body, byte);
+    body->at++;
+    return true;
+}
+
+uint8_t clean_turn(const uint8_t *at, size_t size, bool only_text, uint8_t *output,
+                   int64_t *written) {
     *written = 0;
-    while (at < end) {
-        const uint8_t byte = *at;
-        switch (TURN_CLASS[byte]) {
-        case BLANK:
-            if (next > output && next[-1] != ' ') {
-                *next++ = ' ';
-            }
-            in_indent = byte == '\n' || (in_indent && (byte == ' ' || byte == '\t'));
-            has_dot = false;
-            at++;
-            continue;
-        case WIDE: {
-            const int length = settled_character(at);
-            if (!length) {
-                return 0;
-            }
-            for (int index = 0; index < length; index++) {
-                *next++ = *at++;
-            }
-            in_indent = false;
-            continue;
-        }
-        case LINE_MARK:
-            if (in_indent) {
-                return 0;
-            }
-            break;
-        case DOT:
-            if (ends_with(output, next, "www")) {
-                return 0;
-            }
-            has_dot = true;
-            break;
-        case SLASH:
-            if (facts & TURN_HAS_URL) {
-                break; /* one is enough to know */
-            }
-            if (at > start && at[-1] == ':' && is_scheme(start, at, end)) {
-                facts |= TURN_HAS_URL;
-            } else if (has_dot) {
-                return 0; /* perhaps a host and a path, "imgur.com/a1b2" */
-            }
-            break;
-        case BRACKET:
-            if (end - at > 1 && at[1] == '(') {
-                return 0;
-            }
-            facts |= TURN_HAS_MARKUP;
-            break;
-        case REFUSE:
+    if (size == 9 && (memcmp(at, "[deleted]", 9) == 0 || memcmp(at, "[removed]", 9) == 0)) {
+        return TURN_IS_PLAIN | TURN_IS_REMOVED;
+    }
+    Body body = {.start = at, .at = at, .end = at + size, .output = output, .next = output};
+    body.facts = TURN_IS_PLAIN;
+    body.in_indent = true;
+    while (body.at < body.end) {
+        if (!take_character(&body, only_text)) {
             return 0;
-        default:
-            break;
         }
-        *next++ = byte;
-        in_indent = false;
-        at++;
     }
-    if (next > output && next[-1] == ' ') {
-        next--;
+    if (body.num_open_stars || (body.has_marks && body.has_layout)) {
+        return 0;
     }
-    *written = next - output;
-    return facts;
+    if (body.next > output && body.next[-1] == ' ') {
+        body.next--;
+    }
+    *written = body.next - output;
+    return body.facts;
 }
 
 /* ---- Words ---------------------------------------------------------------------------------- */

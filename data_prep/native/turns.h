@@ -11,14 +11,17 @@ enum {
     TURN_IS_PLAIN = 1,   /* it was cleaned; all others are left to data_prep/normalize.py */
     TURN_HAS_URL = 2,
     TURN_HAS_MARKUP = 4, /* it holds a "]"; one with a "[" is not plain */
+    TURN_IS_REMOVED = 8, /* it only says that it was deleted or removed */
 };
 
 /* Cleans the body at[0:size] as `turn_text` does: one line, single blanks, none at the ends.
  *
- * `output` has room for `size` bytes; *written gets their number. A body is plain if none of its
- * characters can be markdown, an entity, an address without a scheme, or something that Unicode
- * normalization changes. */
-uint8_t clean_turn(const uint8_t *at, size_t size, uint8_t *output, int64_t *written);
+ * `output` has room for `size` bytes; *written gets their number. A body is plain if it holds no
+ * markdown but quotes and simple emphasis, no entity but the escapes of dumps ("&gt;"), no address
+ * without a scheme, and nothing that Unicode normalization changes. With `only_text`, quotes,
+ * emphasis and escapes are not plain either. */
+uint8_t clean_turn(const uint8_t *at, size_t size, bool only_text, uint8_t *output,
+                   int64_t *written);
 
 /* A set of words, made once and looked up often. */
 typedef struct {
