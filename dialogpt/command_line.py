@@ -50,7 +50,7 @@ def parse_config(
         parser.add_argument(
             f"--{name}", action=ActionYesNo(no_prefix="no_"), default=default, help=help_text
         )
-    options = parser.parse_args(list(sys.argv[1:] if argv is None else argv))
+    options = parser.parse_args(_with_underscores(sys.argv[1:] if argv is None else argv))
     try:
         values = vars(parser.instantiate(options))
         names = {field.name for field in fields(config_class)}  # type: ignore[arg-type]
@@ -60,6 +60,17 @@ def parse_config(
     resolved = yaml.safe_load(parser.dump(options, skip_validation=True))
     resolved.pop("config", None)
     return config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+
+
+def _with_underscores(argv: Sequence[str]) -> list[str]:
+    """The words with `_` for `-` in the names of options: `--keep-rejects` is `--keep_rejects`."""
+    words = []
+    for word in argv:
+        name, equals, value = word.partition("=")
+        if name.startswith("--"):
+            name = "--" + name[2:].replace("-", "_")
+        words.append(name + equals + value)
+    return words
 
 
 def _bool_fields(config_class: type) -> dict[str, tuple[bool, str]]:

@@ -92,5 +92,9 @@ def results_of(output: Path) -> dict[str, str]:
         str(path.relative_to(output)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(output.rglob("*"))
         # extract.yaml names the output folder itself; work files are of no interest to users.
-        if path.is_file() and path.name != "extract.yaml" and "work" not in path.relative_to(output).parts
+        if path.is_file() and path.name != "extract.yaml" and not _is_work(path, output)
     }
+
+
+def _is_work(path: Path, output: Path) -> bool:
+    return "work" in path.relative_to(output).parts

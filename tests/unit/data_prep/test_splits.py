@@ -3,12 +3,15 @@
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.config import SplitConfig
-from data_prep.splits import split_of
+from data_prep.ids import base36
+from data_prep.splits import split_codes, split_of
+from dialogpt.records import SPLITS
 
 TENTHS = SplitConfig(valid_fraction=0.1, test_fraction=0.2)
 
@@ -87,3 +90,28 @@ def test_another_salt_deals_anew():
     ours = [split_of(thread_id, TENTHS) for thread_id in ids]
     theirs = [split_of(thread_id, replace(TENTHS, salt="other")) for thread_id in ids]
     assert ours != theirs
+
+
+THREADS = st.lists(
+    st.tuples(st.integers(0, 40), st.sampled_from([201411, 201412, 201501, 201502])), max_size=60
+).map(sorted)
+
+
+@given(THREADS, st.sampled_from(["", "2014-12", "2014-12:2015-01"]))
+def test_the_splits_of_comments_are_those_of_their_threads(comments, test_months):
+    config = replace(TENTHS, test_months=test_months)
+    threads = np.array([thread for thread, _ in comments], np.int64)
+    months = np.array([month for _, month in comments], np.int32)
+    codes = split_codes(threads, months, config)
+    test = {"": (), "2014-12": (201412,), "2014-12:2015-01": (201412, 201501)}[test_months]
+    late = {thread for thread, month in comments if month in test}
+    without_test = replace(TENTHS, test_fraction=0.0) if test_months else TENTHS
+    for code, (thread, _) in zip(codes, comments, strict=True):
+        split = split_of(f"t3_{base36(thread)}", without_test)
+        assert SPLITS[code] == ("test" if thread in late else split)
+
+
+@pytest.mark.parametrize("months", ["2014", "2014-13", "2015-01:2014-12", "2014-12-2015-01"])
+def test_months_that_are_none_are_refused(months):
+    with pytest.raises(ValueError, match="test_months"):
+        SplitConfig(test_months=months)
