@@ -30,6 +30,9 @@ TRIGRAM_SCHEMA = pa.schema(
 )
 """Three words in lower case with a blank between two, and how often they were seen."""
 
+RUN_SCHEMA = TRIGRAM_SCHEMA.append(pa.field("checksum", pa.uint32(), nullable=False))
+"""What a partition says of its trigrams; the checksum is CRC-32."""
+
 
 def last_turns(dialogues: pa.Table) -> pa.Array:
     """The response of each dialogue, as large strings."""
@@ -45,7 +48,7 @@ def write_trigram_counts(
 
     Args:
         candidates: dialogues.
-        path: the Arrow file to write: TRIGRAM_SCHEMA, each batch of one bucket.
+        path: the Arrow file to write: RUN_SCHEMA, each batch of one bucket.
         num_buckets: how many buckets there are.
 
     Returns:
@@ -58,9 +61,9 @@ def write_trigram_counts(
     counts = np.bincount(codes, minlength=len(encoded.dictionary))
     checksums = np.concatenate([np.zeros(0, np.uint32), *(part.checksums for part in parts)])
     # Codes are given in the order of appearance: where one is first seen, there is its checksum.
-    first_seen = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
-    table = pa.table([encoded.dictionary, pa.array(counts, pa.int64())], schema=TRIGRAM_SCHEMA)
-    return write_dealt(table, checksums[first_seen] % num_buckets, path)
+    checksums = checksums[np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))]
+    columns = [encoded.dictionary, pa.array(counts, pa.int64()), pa.array(checksums)]
+    return write_dealt(pa.table(columns, schema=RUN_SCHEMA), checksums % num_buckets, path)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,22 +88,49 @@ def merge_bucket(task: MergeTask, report: Report) -> JsonObject:
         JSON: "num_frequent".
     """
     runs = [read_spill(path, numbers) for path, numbers in task.runs]
-    table = pa.concat_tables(runs) if runs else TRIGRAM_SCHEMA.empty_table()
-    sums = table.group_by("trigram", use_threads=False).aggregate([("count", "sum")])
-    is_frequent = pc.greater(sums.column("count_sum"), task.min_count)
-    frequent = sums.filter(is_frequent).rename_columns(["trigram", "count"]).sort_by("trigram")
+    table = pa.concat_tables(runs) if runs else RUN_SCHEMA.empty_table()
+    frequent = frequent_trigrams(table, min_count=task.min_count)
     task.output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = task.output.with_name(task.output.name + ".unfinished")
-    pq.write_table(frequent.cast(TRIGRAM_SCHEMA), unfinished, compression="zstd")
+    pq.write_table(frequent, unfinished, compression="zstd")
     unfinished.replace(task.output)
     report(table.num_rows)
     return {"num_frequent": frequent.num_rows}
 
 
-def read_frequent(files: Sequence[Path]) -> pa.Table:
-    """The frequent trigrams of all buckets, a table of TRIGRAM_SCHEMA."""
-    tables = [pq.read_table(path, schema=TRIGRAM_SCHEMA) for path in files]
-    return pa.concat_tables(tables) if tables else TRIGRAM_SCHEMA.empty_table()
+def frequent_trigrams(runs: pa.Table, *, min_count: int) -> pa.Table:
+    """The trigrams that are seen more often than min_count, in the order of their letters.
+
+    Args:
+        runs: RUN_SCHEMA: what all partitions say.
+        min_count: the paper's is 1,000.
+    """
+    # Numbers are added up several times as fast as strings. A checksum is seen at least as often as
+    # each of its trigrams, so none is lost; those that are left are told apart by their letters.
+    checksums, positions = np.unique(np.asarray(runs.column("checksum")), return_inverse=True)
+    counts = np.asarray(runs.column("count"))
+    sums = np.zeros(len(checksums), np.int64)
+    np.add.at(sums, positions, counts)
+    runs = runs.filter(pa.array(sums[positions] > min_count))
+    totals = runs.group_by("trigram", use_threads=False).aggregate([("count", "sum")])
+    frequent = totals.filter(pc.greater(totals.column("count_sum"), min_count))
+    return frequent.rename_columns(["trigram", "count"]).sort_by("trigram").cast(TRIGRAM_SCHEMA)
+
+
+def join_buckets(buckets: Sequence[Path], path: Path) -> None:
+    """Write the frequent trigrams of all buckets as one file."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    with pq.ParquetWriter(unfinished, TRIGRAM_SCHEMA, compression="zstd") as writer:
+        for bucket in buckets:
+            writer.write_table(pq.read_table(bucket, schema=TRIGRAM_SCHEMA))
+    unfinished.replace(path)
+
+
+def read_frequent(path: Path | None) -> pa.Table:
+    """The frequent trigrams of the corpus, a table of TRIGRAM_SCHEMA; none without a file."""
+    if path is None:
+        return TRIGRAM_SCHEMA.empty_table()
+    return pq.read_table(path, schema=TRIGRAM_SCHEMA)
 
 
 def is_bland(responses: pa.Array, frequent: pa.Array, *, min_share: float) -> BoolArray:

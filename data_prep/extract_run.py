@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from data_prep import native
-from data_prep.blandness import MergeTask, merge_bucket, read_frequent
+from data_prep.blandness import MergeTask, join_buckets, merge_bucket, read_frequent
 from data_prep.candidates import num_candidates
 from data_prep.config import ExtractConfig
 from data_prep.counts import (
@@ -180,7 +180,7 @@ class ExtractRun:
                 BuildTask(
                     parts=tuple(parts[number]),
                     files=BuiltFiles.of(self._work, name),
-                    num_buckets=self._num_partitions if self._drops_bland else 0,
+                    num_buckets=self._num_buckets if self._drops_bland else 0,
                     config=self._config,
                 ),
                 num_comments[number],
@@ -192,17 +192,22 @@ class ExtractRun:
         return run_stage(stage, units, workers=workers)
 
     @property
+    def _num_buckets(self) -> int:
+        """Of trigrams. A bucket opens the file of each partition: many of both were too many."""
+        return max(min(self._num_partitions, _FEW_CORES), self._num_partitions // 8)
+
+    @property
     def _drops_bland(self) -> bool:
         return self._config.filters.bland_share > 0
 
     def _frequent_trigrams(
         self, workers: Workers, built: Sequence[JsonObject], built_key: str
-    ) -> tuple[Path, ...]:
-        """Counts of partitions -> the frequent trigrams of the corpus, a file a bucket."""
+    ) -> Path | None:
+        """Counts of partitions -> the frequent trigrams of the corpus."""
         if not self._drops_bland:
-            return ()
+            return None
         runs: dict[int, list[tuple[Path, tuple[int, ...]]]] = defaultdict(list)
-        num_rows = [0] * self._num_partitions
+        num_rows = [0] * self._num_buckets
         for name, result in zip(self._names, built, strict=True):
             path = BuiltFiles.of(self._work, name).trigrams
             for bucket, numbers in batch_numbers(result["trigram_batches"]).items():
@@ -221,14 +226,16 @@ class ExtractRun:
                 num_rows[bucket],
                 key_of(built_key, min_count),
             )
-            for bucket in range(self._num_partitions)
+            for bucket in range(self._num_buckets)
         ]
         stage: Stage[MergeTask] = self._stage("merge", " trigrams", merge_bucket)
         run_stage(stage, units, workers=workers)
-        return tuple(unit.task.output for unit in units)
+        frequent = self._work / "frequent.parquet"
+        join_buckets([unit.task.output for unit in units], frequent)
+        return frequent
 
     def _finish(
-        self, workers: Workers, built_key: str, frequent: tuple[Path, ...]
+        self, workers: Workers, built_key: str, frequent: Path | None
     ) -> list[JsonObject]:
         """Candidates -> dialogues, in a folder that waits to be published."""
         purged_ids = self._output / PURGED_IDS_FILE
@@ -260,7 +267,7 @@ class ExtractRun:
         self._final.mkdir(parents=True)
 
     def _write_summaries(
-        self, counts: MonthCounts, results: Sequence[JsonObject], frequent: Sequence[Path]
+        self, counts: MonthCounts, results: Sequence[JsonObject], frequent: Path | None
     ) -> None:
         """What stands beside the dialogues."""
         final = self._final
@@ -360,7 +367,7 @@ def _unusable(results: Sequence[JsonObject]) -> dict[str, list[str]]:
     return unusable
 
 
-def _trigram_lines(frequent: Sequence[Path]) -> str:
+def _trigram_lines(frequent: Path | None) -> str:
     """The trigrams that are seen most, one a line with its count."""
     top = read_frequent(frequent).sort_by([("count", "descending"), ("trigram", "ascending")])
     rows = top.slice(0, _TOP_TRIGRAMS).to_pylist()

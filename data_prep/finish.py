@@ -30,7 +30,7 @@ class FinishTask:
     Attributes:
         number: names the files.
         candidates: what `build` wrote.
-        frequent: files of frequent trigrams.
+        frequent: file of frequent trigrams, or None.
         purged_ids: file of comments and threads that somebody wanted to have removed.
         output: folder of the splits.
         rejects: Parquet file for what is dropped, or None.
@@ -39,7 +39,7 @@ class FinishTask:
 
     number: int
     candidates: Path
-    frequent: tuple[Path, ...]
+    frequent: Path | None
     purged_ids: Path
     output: Path
     rejects: Path | None
@@ -122,8 +122,10 @@ def contains_any(dialogues: pa.Table, purged: pa.Array) -> BoolArray:
     turn_ids = dialogues.column("turn_ids").combine_chunks()
     hits = np.asarray(pc.is_in(turn_ids.values, value_set=purged))
     num_hits = np.concatenate([[0], np.cumsum(hits)])
-    in_turns: BoolArray = np.diff(num_hits[np.asarray(turn_ids.offsets)]) > 0
-    return np.logical_or(in_turns, pc.is_in(dialogues.column("thread_id"), value_set=purged))
+    in_turns = np.diff(num_hits[np.asarray(turn_ids.offsets)]) > 0
+    is_thread = np.asarray(pc.is_in(dialogues.column("thread_id"), value_set=purged))
+    contains: BoolArray = in_turns | is_thread
+    return contains
 
 
 def read_purged_ids(path: Path) -> pa.Array:

@@ -16,7 +16,11 @@ from numpy.typing import NDArray
 from data_prep.ids import mixed
 
 SPILL_BYTES = 64 << 20
-"""Posts held in memory, in bytes, before they are dealt out and written."""
+"""Posts held in memory, in bytes, before they are dealt out and written; with many partitions more,
+so that the batch of each is worth its while, up to _MAX_SPILL_BYTES."""
+
+_BATCH_BYTES = 64 << 10
+_MAX_SPILL_BYTES = 512 << 20
 
 BYTES_PER_PARTITION = 96 << 20
 """Compressed comment dumps for each partition, at most, where the user does not choose. In memory a
@@ -76,13 +80,14 @@ class SpillWriter:
         self._num_partitions = num_partitions
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
+        self._spill_bytes = min(max(SPILL_BYTES, _BATCH_BYTES * num_partitions), _MAX_SPILL_BYTES)
         self._file = pa.ipc.new_file(str(self._unfinished), schema, options=_COMPRESSED)
 
     def write(self, posts: pa.RecordBatch) -> None:
-        """Add posts; they reach the file when SPILL_BYTES have come together."""
+        """Add posts; they reach the file when enough of them have come together."""
         self._held.append(posts)
         self._held_bytes += posts.nbytes
-        if self._held_bytes >= SPILL_BYTES:
+        if self._held_bytes >= self._spill_bytes:
             self._flush()
 
     def _flush(self) -> None:
@@ -152,7 +157,7 @@ def write_dealt(table: pa.Table, owners: NDArray[np.integer], path: Path) -> lis
 
 def read_spill(path: Path, batch_numbers: Sequence[int]) -> pa.Table:
     """Some batches of a spill; those of one partition give its posts in the order of the dump."""
-    with pa.OSFile(str(path)) as source:
+    with pa.memory_map(str(path)) as source:
         spill = pa.ipc.open_file(source)
         batches = [spill.get_batch(number) for number in batch_numbers]
         return pa.Table.from_batches(batches, schema=spill.schema)

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from support_dumps import NO_FILTERS, all_dialogues, comment, counts_of, run_extract, write_dump
 
 from data_prep.blandness import (
+    RUN_SCHEMA,
     MergeTask,
+    frequent_trigrams,
     is_bland,
+    join_buckets,
     last_turns,
     merge_bucket,
     read_frequent,
@@ -73,7 +76,8 @@ def test_counts_of_parts_and_buckets_add_up_to_those_of_the_corpus(
             MergeTask(runs=tuple(of_bucket), output=output, min_count=min_count), lambda _: None
         )
         files.append(output)
-    found = read_frequent(files)
+    join_buckets(files, folder / "frequent.parquet")
+    found = read_frequent(folder / "frequent.parquet")
     corpus = Counter(t for responses in parts for text in responses for t in trigrams(text))
     expected = {trigram: count for trigram, count in corpus.items() if count > min_count}
     assert dict(zip(*found.to_pydict().values(), strict=True)) == expected
@@ -144,3 +148,12 @@ def test_switched_off_the_rule_counts_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "frequent_trigrams.tsv").exists()
     assert not (tmp_path / "out" / "work" / "trigrams").exists()
     assert np.sum([1 for _ in all_dialogues(tmp_path / "out")]) == 1
+
+
+def test_trigrams_of_one_checksum_are_told_apart() -> None:
+    rows = [("a b c", 3, 7), ("d e f", 3, 7), ("a b c", 2, 7), ("g h i", 9, 1)]
+    columns = [pa.array(values) for values in zip(*rows, strict=True)]
+    runs = pa.table(columns, names=RUN_SCHEMA.names).cast(RUN_SCHEMA)
+    for min_count, expected in ((4, {"a b c": 5, "g h i": 9}), (5, {"g h i": 9}), (9, {})):
+        found = frequent_trigrams(runs, min_count=min_count)
+        assert dict(zip(*found.to_pydict().values(), strict=True)) == expected

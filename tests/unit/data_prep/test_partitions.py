@@ -20,6 +20,7 @@ def test_each_partition_holds_its_threads_in_the_order_of_the_dump(
     spill_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(partitions, "SPILL_BYTES", spill_bytes)
+    monkeypatch.setattr(partitions, "_BATCH_BYTES", 1)
     path = tmp_path / "spill.arrow"
     with SpillWriter(path, SCHEMA, thread_column="thread", num_partitions=5) as spill:
         for start in range(0, 1000, 100):
