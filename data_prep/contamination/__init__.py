@@ -1,0 +1,1 @@
+"""What of a test set also stands in the training dialogues."""
