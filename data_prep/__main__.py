@@ -6,6 +6,7 @@ from importlib import import_module
 STAGES = {
     "sample": "write a small Reddit-like dump from real chit-chat",
     "extract": "dumps -> reply trees -> filtered dialogues (Parquet)",
+    "contamination": "report what of a test set also stands in the training dialogues",
     "tokenizer": "train a SentencePiece tokenizer on the dialogues",
     "shards": "dialogues -> token ids -> LMDB shards",
 }
@@ -15,6 +16,7 @@ STAGES = {
 _MODULES = {
     "sample": "data_prep.sample",
     "extract": "data_prep.extract",
+    "contamination": "data_prep.contamination.command",
     "tokenizer": "data_prep.train_tokenizer",
     "shards": "data_prep.write_shards",
 }
@@ -26,7 +28,7 @@ def main(argv: list[str]) -> None:
         # Imported late: `sample` should not wait for pyarrow, nor `--help` for anything.
         import_module(_MODULES[argv[0]]).main(argv[1:])
         return
-    lines = [f"  {name:<10} {text}" for name, text in STAGES.items()]
+    lines = [f"  {name:<13} {text}" for name, text in STAGES.items()]
     usage = "\n".join(
         ["usage: python -m data_prep STAGE [options]   (STAGE --help lists them)", "", *lines]
     )

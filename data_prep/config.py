@@ -137,6 +137,41 @@ class MultirefConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DuplicatesConfig:
+    """Which dialogues are dropped because another one that stays says the same."""
+
+    drop: str = "none"
+    """"none" keeps all, as the paper does; "exact" drops dialogues with the same words, "near" also
+    those with nearly the same."""
+    of: str = "dialogue"
+    """What has to be the same: the whole "dialogue", or only its last turn, the "response", as
+    bots repeat it in any conversation."""
+    min_words: int = 10
+    """What is compared must have so many words: people say "thank you" again and again."""
+    min_similarity: float = 0.8
+    """Nearly the same: so large a share of the shingles of both texts is common to both (Jaccard
+    similarity), of the dialogues and of their responses as well."""
+    shingle_words: int = 3
+    """Words of a shingle, the piece of text that is compared."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.drop in ("none", "exact", "near"),
+            f"duplicates.drop must be 'none', 'exact' or 'near', got {self.drop!r}",
+        )
+        _require(
+            self.of in ("dialogue", "response"),
+            f"duplicates.of must be 'dialogue' or 'response', got {self.of!r}",
+        )
+        _require(self.min_words >= 1, "duplicates.min_words must be >= 1")
+        _require(
+            0.5 <= self.min_similarity <= 1,
+            f"duplicates.min_similarity must lie in [0.5, 1], got {self.min_similarity}",
+        )
+        _require(self.shingle_words >= 1, "duplicates.shingle_words must be >= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExtractConfig:
     """Reddit dumps -> Parquet of filtered root-to-leaf dialogues."""
 
@@ -156,6 +191,8 @@ class ExtractConfig:
     """Train, valid and test."""
     multiref: MultirefConfig = field(default_factory=MultirefConfig)
     """Test items with several references each."""
+    duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
+    """Dialogues that say the same."""
     num_partitions: int = 0
     """Parts that the threads are dealt to, each processed alone; 0 chooses by the dumps' size."""
     num_workers: int = 0

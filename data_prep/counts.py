@@ -29,6 +29,8 @@ DUPLICATE_ID = "duplicate_id"
 TOO_FEW_TURNS = "too_few_turns"
 BLAND = "bland"
 """Reason of dialogues whose response says what everybody says: see `data_prep.blandness`."""
+DUPLICATES = ("duplicate", "near_duplicate")
+"""Reasons of dialogues that say, exactly or nearly, what another one says that stays."""
 PURGED = "purged"
 """Reason of dialogues with a comment that somebody wanted to have removed."""
 
@@ -78,7 +80,9 @@ def count_names(filter_reasons: Sequence[str]) -> list[str]:
     Args:
         filter_reasons: of the FilterSet.
     """
-    path_drops = dict.fromkeys([TOO_FEW_TURNS, TOO_MANY_WORDS, *filter_reasons, PURGED, BLAND])
+    path_drops = dict.fromkeys(
+        [TOO_FEW_TURNS, TOO_MANY_WORDS, *filter_reasons, PURGED, BLAND, *DUPLICATES]
+    )
     return [
         "submissions_read",
         "submissions_unusable",

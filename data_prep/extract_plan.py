@@ -78,12 +78,13 @@ def build_key(
         num_partitions: how many there are.
     """
     filters = {name: value for name, value in settings["filters"].items() if name not in _FINISHING}
+    others = {name: value for name, value in settings.items() if name != "duplicates"}
     read = [[dump.kind, dump.month, reading["sha256"]] for dump, reading in inputs]
-    return key_of(RULES[:2], read, num_partitions, {**settings, "filters": filters})
+    return key_of(RULES[:2], read, num_partitions, {**others, "filters": filters})
 
 
 def finish_key(settings: JsonObject, built_key: str, purged_ids: Path) -> str:
-    """Of the rules about the whole corpus, and of the files that are written in the end.
+    """Of the rules about the whole corpus, but for that on duplicates.
 
     Args:
         settings: of `settings_of`.

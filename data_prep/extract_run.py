@@ -22,6 +22,7 @@ from data_prep.counts import (
     with_total,
 )
 from data_prep.dialogues import DIALOGUES_FOLDER
+from data_prep.duplicates.search import find_duplicates
 from data_prep.extract_plan import (
     RULES,
     agree_on_num_partitions,
@@ -41,7 +42,7 @@ from data_prep.extract_stages import (
     read_dump,
 )
 from data_prep.filters import FilterSet
-from data_prep.finish import FinishTask, finish_partition
+from data_prep.finish import CorpusRules, FinishTask, finish_partition
 from data_prep.inventory import DumpFile, Inventory
 from data_prep.publication import publish
 from data_prep.rejects import least_examples
@@ -234,24 +235,34 @@ class ExtractRun:
         join_buckets([unit.task.output for unit in units], frequent)
         return frequent
 
-    def _finish(
-        self, workers: Workers, built_key: str, frequent: Path | None
-    ) -> list[JsonObject]:
+    def _finish(self, workers: Workers, built_key: str, frequent: Path | None) -> list[JsonObject]:
         """Candidates -> dialogues, in a folder that waits to be published."""
+        candidates = [BuiltFiles.of(self._work, name).candidates for name in self._names]
         purged_ids = self._output / PURGED_IDS_FILE
         key = finish_key(self._settings, built_key, purged_ids)
+        rules = CorpusRules(frequent, self._config.filters.bland_share, purged_ids, key)
+        duplicates: Sequence[Path | None] = [None] * len(candidates)
+        if self._config.duplicates.drop != "none":
+            found = find_duplicates(
+                candidates,
+                self._work / "duplicates",
+                self._config.duplicates,
+                key=key,
+                workers=workers,
+                excludes=rules,
+            )
+            duplicates, key = found.drops, key_of(key, found.key)
         stage: Stage[FinishTask] = self._stage("finish", " dialogues", finish_partition)
         self._open_final(key, stage)
         units = []
         for number, name in enumerate(self._names):
             task = FinishTask(
                 number=number,
-                candidates=BuiltFiles.of(self._work, name).candidates,
-                frequent=frequent,
-                purged_ids=purged_ids,
+                candidates=candidates[number],
+                rules=rules,
+                duplicates=duplicates[number],
                 output=self._final / DIALOGUES_FOLDER,
                 rejects=self._rejects(f"finish-{name}"),
-                config=self._config,
             )
             units.append(Unit(name, task, num_candidates(task.candidates), key))
         return run_stage(stage, units, workers=workers)

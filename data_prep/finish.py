@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 
 from data_prep.blandness import is_bland, last_turns, read_frequent
 from data_prep.candidates import of_split, read_candidates
-from data_prep.config import ExtractConfig
-from data_prep.counts import BLAND, PURGED, Tally, month_number
+from data_prep.counts import BLAND, DUPLICATES, PURGED, Tally, month_number
 from data_prep.dialogues import DialogueWriter
+from data_prep.duplicates.search import read_drops
 from data_prep.ids import decode_ids
 from data_prep.rejects import SHOWN_TURNS, Rejects
 from data_prep.stages import JsonObject, Report, peak_memory
@@ -30,20 +31,18 @@ class FinishTask:
     Attributes:
         number: names the files.
         candidates: what `build` wrote.
-        frequent: file of frequent trigrams, or None.
-        purged_ids: file of comments and threads that somebody wanted to have removed.
+        rules: about the corpus.
+        duplicates: which candidates are duplicates: what `duplicates.search` wrote; or None.
         output: folder of the splits.
         rejects: Parquet file for what is dropped, or None.
-        config: thresholds.
     """
 
     number: int
     candidates: Path
-    frequent: Path | None
-    purged_ids: Path
+    rules: "CorpusRules"
+    duplicates: Path | None
     output: Path
     rejects: Path | None
-    config: ExtractConfig
 
 
 def finish_partition(task: FinishTask, report: Report) -> JsonObject:
@@ -76,33 +75,86 @@ def finish_partition(task: FinishTask, report: Report) -> JsonObject:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class CorpusRules:
+    """The rules that take all partitions together, but for that on duplicates.
+
+    Called with candidates it tells which of them are dropped.
+
+    Attributes:
+        frequent: file of frequent trigrams, or None if nothing is bland.
+        min_share: of trigrams that make a response bland.
+        purged_ids: file of comments and threads that somebody wanted to have removed.
+        key: stands for what is in the files.
+    """
+
+    frequent: Path | None
+    min_share: float
+    purged_ids: Path
+    key: str
+
+    def masks(self, candidates: pa.Table) -> Iterator[tuple[str, BoolArray]]:
+        """Each reason, and which candidates it drops."""
+        frequent, purged = _lists_of(self)
+        yield PURGED, contains_any(candidates, purged)
+        yield BLAND, is_bland(last_turns(candidates), frequent, min_share=self.min_share)
+
+    def __call__(self, candidates: pa.Table) -> BoolArray:
+        """Whether each candidate is dropped, for any reason."""
+        dropped = np.zeros(candidates.num_rows, np.bool_)
+        for _, mask in self.masks(candidates):
+            dropped |= mask
+        return dropped
+
+
+@lru_cache(maxsize=1)
+def _lists_of(rules: CorpusRules) -> tuple[pa.Array, pa.Array]:
+    """The frequent trigrams, and the ids that are purged."""
+    frequent = read_frequent(rules.frequent).column("trigram").combine_chunks()
+    return frequent, read_purged_ids(rules.purged_ids)
+
+
 class _Drops:
-    """What is dropped from the candidates of a partition, in this order: purged, bland."""
+    """What is dropped from the candidates of a partition: purged, bland, duplicates."""
 
     def __init__(self, task: FinishTask, tally: Tally, rejects: Rejects) -> None:
         self._tally = tally
         self._rejects = rejects
-        self._min_share = task.config.filters.bland_share
-        self._frequent = read_frequent(task.frequent).column("trigram").combine_chunks()
-        self._purged = read_purged_ids(task.purged_ids)
+        self._rules = task.rules
+        self._duplicates = read_drops(task.duplicates) if task.duplicates is not None else None
+        self._num_seen = 0
 
     def without_dropped(self, candidates: pa.Table) -> pa.Table:
-        """The candidates that stay, after counting and showing the others."""
+        """The candidates that stay, after counting and showing the others.
+
+        To be called with all candidates of the partition, in their order.
+        """
         undecided = np.ones(candidates.num_rows, np.bool_)
-        for reason, is_dropped in self._masks(candidates):
-            dropped = candidates.filter(pa.array(is_dropped & undecided))
-            self._note(dropped.drop_columns(["split"]), reason)
+        for reason, is_dropped in self._rules.masks(candidates):
+            self._note(candidates.filter(pa.array(is_dropped & undecided)), reason)
             undecided &= ~is_dropped
+        for reason, rows, details in self._duplicates_among(candidates.num_rows):
+            self._note(candidates.take(pa.array(rows)), reason, details)
+            undecided[rows] = False
+        self._num_seen += candidates.num_rows
         return candidates.filter(pa.array(undecided))
 
-    def _masks(self, candidates: pa.Table) -> Iterator[tuple[str, BoolArray]]:
-        yield PURGED, contains_any(candidates, self._purged)
-        yield (
-            BLAND,
-            is_bland(last_turns(candidates), self._frequent, min_share=self._min_share),
-        )
+    def _duplicates_among(self, number: int) -> Iterator[tuple[str, IntArray, pa.Array]]:
+        """Reason, rows and details of the duplicates among the next so many candidates.
 
-    def _note(self, dropped: pa.Table, reason: str) -> None:
+        None of them is dropped for another reason: those take no part in the search.
+        """
+        if self._duplicates is None:
+            return
+        rows = self._duplicates.column("row").to_numpy().astype(np.int64) - self._num_seen
+        is_here = (rows >= 0) & (rows < number)
+        for reason in DUPLICATES:
+            of_reason = is_here & np.asarray(pc.equal(self._duplicates.column("reason"), reason))
+            details = self._duplicates.column("detail").filter(pa.array(of_reason))
+            yield reason, rows[of_reason], details.combine_chunks()
+
+    def _note(self, dropped: pa.Table, reason: str, details: pa.Array | None = None) -> None:
+        dropped = dropped.drop_columns(["split"])
         self._tally.add_each(_months(dropped), f"paths_dropped.{reason}")
         if reason == PURGED or not dropped.num_rows:
             return  # what people want to have removed is not kept as an example, either
@@ -112,6 +164,7 @@ class _Drops:
             reason,
             lambda rows: last_turns_of(dropped.take(pa.array(rows)), SHOWN_TURNS),
             num_turns=num_turns,
+            details=details,
         )
 
 

@@ -47,6 +47,8 @@ OWNERS = {
     "tokenizers": ("dialogpt.tokenization",),
     "accelerate": ("dialogpt.distributed", "dialogpt.train."),
     "transformers": ("dialogpt.models.",),
+    "rensa": ("data_prep.duplicates.minhash",),
+    "ahocorasick": ("data_prep.blocklists",),
 }
 # Each reads objects that run code, or writes them.
 FORBIDDEN = {"pickle", "shelve", "dill", "joblib", "marshal"}
