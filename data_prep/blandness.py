@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data_prep.partitions import read_spill, write_dealt
+from data_prep.partitions import read_owned, write_dealt
 from data_prep.responses import response_words, trigrams_of
 from data_prep.stages import JsonObject, Report
 from data_prep.text_columns import BoolArray, as_text_array
@@ -41,19 +41,20 @@ def last_turns(dialogues: pa.Table) -> pa.Array:
     return as_text_array(turns.values.take(pa.array(lasts)))
 
 
-def write_trigram_counts(
-    candidates: Iterable[pa.Table], path: Path, *, num_buckets: int
-) -> list[tuple[int, int]]:
+def write_trigram_counts(candidates: Iterable[pa.Table], path: Path, *, num_buckets: int) -> None:
     """Count the trigrams of the responses of one partition.
 
     Args:
         candidates: dialogues.
-        path: the Arrow file to write: RUN_SCHEMA, each batch of one bucket.
+        path: the file to write: RUN_SCHEMA, dealt to buckets.
         num_buckets: how many buckets there are.
-
-    Returns:
-        (bucket, rows) of each batch.
     """
+    table = trigram_counts(candidates)
+    write_dealt(table, np.asarray(table.column("checksum")) % num_buckets, path)
+
+
+def trigram_counts(candidates: Iterable[pa.Table]) -> pa.Table:
+    """How often the responses of some dialogues hold which trigram, a table of RUN_SCHEMA."""
     parts = [trigrams_of(response_words(last_turns(t), frozenset()).joined) for t in candidates]
     texts = pa.chunked_array([part.texts for part in parts], pa.large_string())
     encoded = texts.combine_chunks().dictionary_encode()
@@ -63,7 +64,7 @@ def write_trigram_counts(
     # Codes are given in the order of appearance: where one is first seen, there is its checksum.
     checksums = checksums[np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))]
     columns = [encoded.dictionary, pa.array(counts, pa.int64()), pa.array(checksums)]
-    return write_dealt(pa.table(columns, schema=RUN_SCHEMA), checksums % num_buckets, path)
+    return pa.table(columns, schema=RUN_SCHEMA)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,12 +72,14 @@ class MergeTask:
     """A bucket to sum up.
 
     Attributes:
-        runs: (file, numbers of its batches that belong to the bucket) of each partition.
+        bucket: its number.
+        runs: the file of each partition.
         output: Parquet file for the frequent trigrams.
         min_count: a trigram is frequent that was seen more often than this.
     """
 
-    runs: tuple[tuple[Path, tuple[int, ...]], ...]
+    bucket: int
+    runs: tuple[Path, ...]
     output: Path
     min_count: int
 
@@ -87,14 +90,14 @@ def merge_bucket(task: MergeTask, report: Report) -> JsonObject:
     Returns:
         JSON: "num_frequent".
     """
-    runs = [read_spill(path, numbers) for path, numbers in task.runs]
+    runs = [read_owned(path, task.bucket) for path in task.runs]
     table = pa.concat_tables(runs) if runs else RUN_SCHEMA.empty_table()
     frequent = frequent_trigrams(table, min_count=task.min_count)
     task.output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = task.output.with_name(task.output.name + ".unfinished")
     pq.write_table(frequent, unfinished, compression="zstd")
     unfinished.replace(task.output)
-    report(table.num_rows)
+    report(1)
     return {"num_frequent": frequent.num_rows}
 
 

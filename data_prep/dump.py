@@ -10,8 +10,9 @@ import zlib
 from bz2 import BZ2Decompressor
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 import zstandard
 
@@ -132,12 +133,14 @@ class _Observed:
 
 
 def read_blocks(
-    path: Path, report: Callable[[int], object], digest: "Hash | None" = None
+    source: "Path | BufferedReader[Any]",
+    report: Callable[[int], object],
+    digest: "Hash | None" = None,
 ) -> Iterator[bytes]:
     """The decompressed bytes of a file, piece by piece.
 
     Args:
-        path: the file.
+        source: the file, or its name; an open one must stand at its beginning.
         report: called with the number of bytes of the file read since the last call.
         digest: gets every byte of the file as it is on disk, damaged or not.
 
@@ -145,20 +148,22 @@ def read_blocks(
         DamagedArchiveError: after everything readable was yielded.
         UserError: there is not enough memory for the file's window.
     """
-    with path.open("rb", buffering=1 << 20) as file:
-        head = file.read(8)
-        file.seek(0)
-        source = _Observed(file, report, digest)
-        new_frame = next((make for magic, make in _FORMATS if head.startswith(magic)), None)
-        if new_frame is not None:
-            try:
-                yield from _decompressed(source, new_frame)
-            except DamagedArchiveError:
-                source.read_rest()
-                raise
-            return
-        while piece := source.read(1 << 20):
-            yield piece
+    if isinstance(source, Path):
+        with BufferedReader(FileIO(source), 1 << 20) as file:
+            yield from read_blocks(file, report, digest)
+        return
+    head = source.peek(8)[:8]
+    observed = _Observed(source, report, digest)
+    new_frame = next((make for magic, make in _FORMATS if head.startswith(magic)), None)
+    if new_frame is not None:
+        try:
+            yield from _decompressed(observed, new_frame)
+        except DamagedArchiveError:
+            observed.read_rest()
+            raise
+        return
+    while piece := observed.read(1 << 20):
+        yield piece
 
 
 def _decompressed(source: _Observed, new_frame: Callable[[], _Decompressor]) -> Iterator[bytes]:
@@ -188,14 +193,16 @@ def _decompressed(source: _Observed, new_frame: Callable[[], _Decompressor]) -> 
 
 
 def read_lines(
-    path: Path, report: Callable[[int], object], digest: "Hash | None" = None
+    source: "Path | BufferedReader[Any]",
+    report: Callable[[int], object],
+    digest: "Hash | None" = None,
 ) -> Iterator[LineBlock]:
     """The lines of a dump in blocks of at least BLOCK_BYTES; a byte order mark is taken off.
 
     Of a line that goes on after MAX_LINE_BYTES only the first LONG_LINE_BYTES are yielded.
 
     Args:
-        path: the file.
+        source: see `read_blocks`.
         report: see `read_blocks`.
         digest: see `read_blocks`.
 
@@ -207,7 +214,7 @@ def read_lines(
     partial: list[bytes] = []
     first_line, size, partial_size = 1, 0, 0
     damage: DamagedArchiveError | None = None
-    blocks = read_blocks(path, report, digest)
+    blocks = read_blocks(source, report, digest)
     while True:
         try:
             block = next(blocks, None)

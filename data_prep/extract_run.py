@@ -1,11 +1,11 @@
 """One extraction from the dumps to the final names of its results: the stages in their order."""
 
 import shutil
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import orjson
 
 from data_prep import native
@@ -37,7 +37,7 @@ from data_prep.extract_stages import (
     BuildTask,
     BuiltFiles,
     ReadTask,
-    SpillPart,
+    Spill,
     build_partition,
     read_dump,
 )
@@ -45,7 +45,7 @@ from data_prep.filters import FilterSet
 from data_prep.finish import CorpusRules, FinishTask, finish_partition
 from data_prep.inventory import DumpFile, Inventory
 from data_prep.publication import publish
-from data_prep.rejects import least_examples
+from data_prep.rejects import Example, least_examples
 from data_prep.stages import JsonObject, Stage, Task, Unit, Workers, key_of, run_stage
 from dialogpt.records import write_json, write_text
 
@@ -109,7 +109,7 @@ class ExtractRun:
             inputs = list(zip(self._inventory.dumps, readings, strict=True))
             built_key = build_key(self._settings, inputs, self._num_partitions)
             built = self._build(workers, readings, built_key)
-            frequent = self._frequent_trigrams(workers, built, built_key)
+            frequent = self._frequent_trigrams(workers, built_key)
             finished = self._finish(workers, built_key, frequent)
         results = [*readings, *built, *finished]
         counts = self._counts(results)
@@ -136,7 +136,8 @@ class ExtractRun:
 
     def _read(self, workers: Workers) -> list[JsonObject]:
         """Dumps -> spills."""
-        (self._work / "spills").mkdir(parents=True, exist_ok=True)
+        for folder in ("spills", "examples"):
+            (self._work / folder).mkdir(parents=True, exist_ok=True)
         num_processes, num_threads = share_out(self._inventory.dumps, workers.num_workers)
         keep_rejects = self._config.keep_rejects
         units = []
@@ -146,6 +147,7 @@ class ExtractRun:
                 spill=self._spill(dump),
                 num_partitions=self._num_partitions,
                 num_threads=threads,
+                examples=self._examples(f"read-{dump.kind}_{dump.month}"),
                 rejects=self._rejects(f"read-{dump.kind}_{dump.month}"),
             )
             key = read_key(dump, self._num_partitions, keep_rejects=keep_rejects)
@@ -159,6 +161,9 @@ class ExtractRun:
     def _spill(self, dump: DumpFile) -> Path:
         return self._work / "spills" / f"{dump.kind}_{dump.month}.arrow"
 
+    def _examples(self, name: str) -> Path:
+        return self._work / "examples" / f"{name}.json"
+
     def _rejects(self, name: str) -> Path | None:
         if not self._config.keep_rejects:
             return None
@@ -168,23 +173,22 @@ class ExtractRun:
         self, workers: Workers, readings: Sequence[JsonObject], key: str
     ) -> list[JsonObject]:
         """Spills -> candidates."""
-        parts: dict[int, list[SpillPart]] = defaultdict(list)
-        num_comments = [0] * self._num_partitions
+        spills = tuple(Spill(self._spill(dump), dump) for dump in self._inventory.dumps)
+        num_comments = np.zeros(self._num_partitions, np.int64)
         for dump, reading in zip(self._inventory.dumps, readings, strict=True):
-            for partition, numbers in batch_numbers(reading["batches"]).items():
-                parts[partition].append(SpillPart(self._spill(dump), dump, numbers))
-            for partition, num_rows in reading["batches"]:
-                num_comments[partition] += num_rows if dump.kind == "RC" else 0
+            if dump.kind == "RC":
+                num_comments += reading["num_rows"]
         units = [
             Unit(
                 name,
                 BuildTask(
-                    parts=tuple(parts[number]),
+                    number=number,
+                    spills=spills,
                     files=BuiltFiles.of(self._work, name),
                     num_buckets=self._num_buckets if self._drops_bland else 0,
                     config=self._config,
                 ),
-                num_comments[number],
+                int(num_comments[number]),
                 key,
             )
             for number, name in enumerate(self._names)
@@ -201,35 +205,27 @@ class ExtractRun:
     def _drops_bland(self) -> bool:
         return self._config.filters.bland_share > 0
 
-    def _frequent_trigrams(
-        self, workers: Workers, built: Sequence[JsonObject], built_key: str
-    ) -> Path | None:
+    def _frequent_trigrams(self, workers: Workers, built_key: str) -> Path | None:
         """Counts of partitions -> the frequent trigrams of the corpus."""
         if not self._drops_bland:
             return None
-        runs: dict[int, list[tuple[Path, tuple[int, ...]]]] = defaultdict(list)
-        num_rows = [0] * self._num_buckets
-        for name, result in zip(self._names, built, strict=True):
-            path = BuiltFiles.of(self._work, name).trigrams
-            for bucket, numbers in batch_numbers(result["trigram_batches"]).items():
-                runs[bucket].append((path, numbers))
-            for bucket, rows in result["trigram_batches"]:
-                num_rows[bucket] += rows
+        runs = tuple(BuiltFiles.of(self._work, name).trigrams for name in self._names)
         min_count = self._config.filters.bland_count
         units = [
             Unit(
                 f"bucket-{bucket:05d}",
                 MergeTask(
-                    runs=tuple(runs[bucket]),
+                    bucket=bucket,
+                    runs=runs,
                     output=self._work / "frequent" / f"bucket-{bucket:05d}.parquet",
                     min_count=min_count,
                 ),
-                num_rows[bucket],
+                1,
                 key_of(built_key, min_count),
             )
             for bucket in range(self._num_buckets)
         ]
-        stage: Stage[MergeTask] = self._stage("merge", " trigrams", merge_bucket)
+        stage: Stage[MergeTask] = self._stage("merge", " buckets", merge_bucket)
         run_stage(stage, units, workers=workers)
         frequent = self._work / "frequent.parquet"
         join_buckets([unit.task.output for unit in units], frequent)
@@ -262,6 +258,7 @@ class ExtractRun:
                 rules=rules,
                 duplicates=duplicates[number],
                 output=self._final / DIALOGUES_FOLDER,
+                examples=self._examples(f"finish-{name}"),
                 rejects=self._rejects(f"finish-{name}"),
             )
             units.append(Unit(name, task, num_candidates(task.candidates), key))
@@ -294,7 +291,10 @@ class ExtractRun:
                 "skipped": list(self._inventory.skipped),
             },
         )
-        examples = least_examples(e for result in results for e in result["examples"])
+        examples: list[Example] = []
+        for name in self._unit_names():
+            of_unit = orjson.loads(self._examples(name).read_bytes())
+            examples = least_examples([*examples, *of_unit])
         write_json(final / "examples.json", examples)
         if self._drops_bland:
             write_text(final / "frequent_trigrams.tsv", _trigram_lines(frequent))
@@ -302,8 +302,13 @@ class ExtractRun:
             self._write_test_items()
         if self._config.keep_rejects:
             (final / "rejects").mkdir(exist_ok=True)
-            for path in sorted((self._work / "rejects").glob("*.parquet")):
+            for path in filter(None, map(self._rejects, self._unit_names())):
                 link_or_copy(path, final / "rejects" / path.name)
+
+    def _unit_names(self) -> list[str]:
+        """Of all units of this run that drop something; there may be files of others about."""
+        dumps = [f"read-{dump.kind}_{dump.month}" for dump in self._inventory.dumps]
+        return dumps + [f"{stage}-{name}" for stage in ("build", "finish") for name in self._names]
 
     def _write_test_items(self) -> None:
         """The items of all partitions as one file."""
@@ -337,14 +342,6 @@ class ExtractRun:
             "damaged_archives": [r["damage"] for r in readings if r["damage"]],
             "files": files,
         }
-
-
-def batch_numbers(batches: Sequence[Sequence[int]]) -> dict[int, tuple[int, ...]]:
-    """Owner -> the numbers of its batches, from (owner, rows) of each batch."""
-    numbers: dict[int, list[int]] = defaultdict(list)
-    for number, (owner, _) in enumerate(batches):
-        numbers[owner].append(number)
-    return {owner: tuple(of_owner) for owner, of_owner in numbers.items()}
 
 
 def share_out(dumps: Sequence[DumpFile], num_workers: int) -> tuple[int, list[int]]:

@@ -26,12 +26,12 @@ from data_prep.extract_plan import reading_note
 from data_prep.filters import FilterSet
 from data_prep.inventory import DumpFile
 from data_prep.multiref import test_items
-from data_prep.partitions import SpillWriter, read_spill
+from data_prep.partitions import SpillWriter, read_owned
 from data_prep.posts import COMMENTS, SUBMISSIONS, ParsedBlock, parse_block
 from data_prep.rejects import Rejects
 from data_prep.stages import JsonObject, peak_memory
 from data_prep.trees import candidate_tables, grow_trees
-from dialogpt.records import write_text
+from dialogpt.records import write_json, write_text
 
 EXAMPLES_PER_REASON = 3
 """Unusable lines of each kind that are shown, a file."""
@@ -49,13 +49,15 @@ class ReadTask:
         spill: where its posts go.
         num_partitions: to how many partitions they are dealt.
         num_threads: how many read at once.
-        rejects: Parquet file for the lines that hold no post, or None.
+        examples: file for some of the lines that hold no post.
+        rejects: Parquet file for all of them, or None.
     """
 
     dump: DumpFile
     spill: Path
     num_partitions: int
     num_threads: int
+    examples: Path
     rejects: Path | None
 
 
@@ -67,11 +69,10 @@ def read_dump(task: ReadTask, report: Callable[[int], object]) -> JsonObject:
         report: called with the bytes of the dump read since the last call.
 
     Returns:
-        JSON: "counts" (by month), "unusable" (reason -> lines), "examples", "damage" (null, or
-        what is wrong with the archive), "batches" ((partition, rows) of each batch of the spill),
-        "sha256" of the dump.
+        JSON: "counts" (by month), "unusable" (reason -> lines), "damage" (null, or what is wrong
+        with the archive), "num_rows" (posts of each partition), "sha256" of the dump.
     """
-    reader = _DumpReader(task)
+    reader = DumpReader(task.dump, task.rejects)
     digest = hashlib.sha256()
     with SpillWriter(
         task.spill,
@@ -79,24 +80,14 @@ def read_dump(task: ReadTask, report: Callable[[int], object]) -> JsonObject:
         thread_column="link_id" if task.dump.kind == "RC" else "id",
         num_partitions=task.num_partitions,
     ) as spill:
-        damage = None
-        try:
-            blocks = read_lines(task.dump.path, report, digest)
-            for parsed in in_threads(
-                lambda block: parse_block(block, reader.post_format), blocks, task.num_threads
-            ):
-                spill.write(reader.posts_of(parsed))
-        except DamagedArchiveError as error:
-            damage = f"{task.dump.name}: {error}, in line {error.line_number:,}"
-            rest = parse_block(LineBlock(error.line_number, error.partial_line), reader.post_format)
-            spill.write(reader.posts_of(rest, unusable_because=TRUNCATED_ARCHIVE))
-    reader.rejects.close()
+        blocks = read_lines(task.dump.path, report, digest)
+        for posts in reader.posts(blocks, num_threads=task.num_threads):
+            spill.write(posts)
+    result = reader.result()
+    write_json(task.examples, result.pop("examples"))
     return {
-        "counts": reader.tally.by_month(),
-        "unusable": reader.shown,
-        "examples": reader.rejects.examples,
-        "damage": damage,
-        "batches": spill.batches,
+        **result,
+        "num_rows": spill.num_rows.tolist(),
         "sha256": digest.hexdigest(),
         "peak_memory": peak_memory(),
         **reading_note(task.dump, task.num_partitions, keep_rejects=task.rejects is not None),
@@ -133,39 +124,73 @@ def in_threads(
         raise failure
 
 
-class _DumpReader:
-    """Counts what the blocks of one dump hold."""
+class DumpReader:
+    """Counts what the blocks of one dump hold.
 
-    def __init__(self, task: ReadTask) -> None:
-        self.post_format = COMMENTS if task.dump.kind == "RC" else SUBMISSIONS
-        self.tally = Tally()
-        self.rejects = Rejects(task.rejects)
-        self.shown: dict[str, list[str]] = {}
-        self._dump = task.dump
-        self._noun = "comments" if task.dump.kind == "RC" else "submissions"
+    Attributes:
+        post_format: of its lines.
+    """
 
-    def posts_of(self, parsed: ParsedBlock, *, unusable_because: str = "") -> pa.RecordBatch:
+    def __init__(self, dump: DumpFile, rejects: Path | None) -> None:
+        """Begin to count.
+
+        Args:
+            dump: which; the file itself is not opened.
+            rejects: Parquet file for the lines that hold no post, or None.
+        """
+        self.post_format = COMMENTS if dump.kind == "RC" else SUBMISSIONS
+        self._tally = Tally()
+        self._rejects = Rejects(rejects)
+        self._shown: dict[str, list[str]] = {}
+        self._damage: str | None = None
+        self._dump = dump
+        self._noun = "comments" if dump.kind == "RC" else "submissions"
+
+    def posts(
+        self, blocks: Iterable[LineBlock], *, num_threads: int = 1
+    ) -> Iterator[pa.RecordBatch]:
+        """The posts of each block, as far as the archive is in order."""
+        try:
+            for parsed in in_threads(
+                lambda block: parse_block(block, self.post_format), blocks, num_threads
+            ):
+                yield self._posts_of(parsed)
+        except DamagedArchiveError as error:
+            self._damage = f"{self._dump.name}: {error}, in line {error.line_number:,}"
+            rest = parse_block(LineBlock(error.line_number, error.partial_line), self.post_format)
+            yield self._posts_of(rest, unusable_because=TRUNCATED_ARCHIVE)
+
+    def result(self) -> JsonObject:
+        """JSON: "counts", "unusable", "examples", "damage", as `read_dump` returns them."""
+        self._rejects.close()
+        return {
+            "counts": self._tally.by_month(),
+            "unusable": self._shown,
+            "examples": self._rejects.examples,
+            "damage": self._damage,
+        }
+
+    def _posts_of(self, parsed: ParsedBlock, *, unusable_because: str = "") -> pa.RecordBatch:
         """The posts of a block, after counting them and the lines that are none."""
         month = self._dump.month
-        self.tally.add(month, f"{self._noun}_read", parsed.posts.num_rows + len(parsed.unusable))
+        self._tally.add(month, f"{self._noun}_read", parsed.posts.num_rows + len(parsed.unusable))
         for line in parsed.unusable:
             reason = unusable_because or line.reason
             dropped = f"comments_dropped.{reason}"
-            self.tally.add(month, dropped if self._noun == "comments" else "submissions_unusable")
-            self.rejects.add_lines([line], reason, month=month, dump=self._dump.name)
-            shown = self.shown.setdefault(reason, [])
+            self._tally.add(month, dropped if self._noun == "comments" else "submissions_unusable")
+            self._rejects.add_lines([line], reason, month=month, dump=self._dump.name)
+            shown = self._shown.setdefault(reason, [])
             if len(shown) < EXAMPLES_PER_REASON:
                 shown.append(f"{self._dump.name}:{line.line_number}: {line.excerpt}")
         return parsed.posts
 
 
 @dataclass(frozen=True, slots=True)
-class SpillPart:
-    """The batches of one partition in the spill of one dump."""
+class Spill:
+    """The posts of one dump, dealt to partitions."""
 
-    spill: Path
+    path: Path
     dump: DumpFile
-    batch_numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,13 +198,15 @@ class BuildTask:
     """A partition to make candidates of.
 
     Attributes:
-        parts: its posts, in the order of months.
+        number: which.
+        spills: of all dumps, in the order of months.
         files: where the results go.
         num_buckets: to how many buckets the trigrams of responses are dealt; 0 counts none.
         config: turn limits, filters, splits.
     """
 
-    parts: tuple[SpillPart, ...]
+    number: int
+    spills: tuple[Spill, ...]
     files: "BuiltFiles"
     num_buckets: int
     config: ExtractConfig
@@ -192,6 +219,7 @@ class BuiltFiles:
     candidates: Path
     test_items: Path
     trigrams: Path
+    examples: Path
     rejects: Path
 
     @classmethod
@@ -201,6 +229,7 @@ class BuiltFiles:
             candidates=work / "candidates" / f"{name}.arrow",
             test_items=work / "test_items" / f"{name}.jsonl",
             trigrams=work / "trigrams" / f"{name}.arrow",
+            examples=work / "examples" / f"build-{name}.json",
             rejects=work / "rejects" / f"build-{name}.parquet",
         )
 
@@ -226,14 +255,14 @@ def build_partition(task: BuildTask, report: Callable[[int], object]) -> JsonObj
         report: called with the number of comments done since the last call.
 
     Returns:
-        JSON: "counts" (by month), "examples", "trigram_batches" ((bucket, rows) of each batch).
+        JSON: "counts" (by month).
     """
     config, tally = task.config, Tally()
     filters = FilterSet.from_config(config.filters)
     rejects = Rejects(task.files.rejects if config.keep_rejects else None)
     trees = grow_trees(
-        load_comments(task.parts),
-        load_submission_ids(task.parts),
+        load_comments(task.spills, task.number),
+        load_submission_ids(task.spills, task.number),
         tally,
         rejects,
         config=config,
@@ -248,22 +277,14 @@ def build_partition(task: BuildTask, report: Callable[[int], object]) -> JsonObj
         items = test_items(trees, tally, config=config, filters=filters)
         task.files.test_items.parent.mkdir(parents=True, exist_ok=True)
         write_text(task.files.test_items, "".join(item.to_json() + "\n" for item in items))
-    batches: list[tuple[int, int]] = []
     if task.num_buckets:
-        batches = write_trigram_counts(
-            read_candidates(task.files.candidates),
-            task.files.trigrams,
-            num_buckets=task.num_buckets,
-        )
-    return {
-        "counts": tally.by_month(),
-        "examples": rejects.examples,
-        "trigram_batches": batches,
-        "peak_memory": peak_memory(),
-    }
+        candidates = read_candidates(task.files.candidates)
+        write_trigram_counts(candidates, task.files.trigrams, num_buckets=task.num_buckets)
+    write_json(task.files.examples, rejects.examples)
+    return {"counts": tally.by_month(), "peak_memory": peak_memory()}
 
 
-def load_comments(parts: Iterable[SpillPart]) -> pa.Table:
+def load_comments(spills: Iterable[Spill], partition: int) -> pa.Table:
     """The comments of a partition with their month, in the order of months and lines."""
     schema = COMMENTS.schema.append(pa.field("month", pa.int32()))
     tables = [
@@ -271,20 +292,20 @@ def load_comments(parts: Iterable[SpillPart]) -> pa.Table:
             schema.field("month"),
             pa.array(np.full(table.num_rows, month_number(dump.month), np.int32)),
         )
-        for dump, table in _tables(parts, "RC")
+        for dump, table in _tables(spills, "RC", partition)
     ]
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def load_submission_ids(parts: Iterable[SpillPart]) -> Any:
+def load_submission_ids(spills: Iterable[Spill], partition: int) -> Any:
     """(n,) int64: the submissions of a partition that are in any dump."""
-    columns = [table.column("id").to_numpy() for _, table in _tables(parts, "RS")]
+    columns = [table.column("id").to_numpy() for _, table in _tables(spills, "RS", partition)]
     return np.concatenate([np.zeros(0, np.int64), *columns])
 
 
-def _tables(parts: Iterable[SpillPart], kind: str) -> list[tuple[DumpFile, pa.Table]]:
+def _tables(spills: Iterable[Spill], kind: str, partition: int) -> list[tuple[DumpFile, pa.Table]]:
     return [
-        (part.dump, read_spill(part.spill, part.batch_numbers))
-        for part in parts
-        if part.dump.kind == kind
+        (spill.dump, read_owned(spill.path, partition))
+        for spill in spills
+        if spill.dump.kind == kind
     ]

@@ -1,6 +1,6 @@
 """The last stage of extraction: candidates -> dialogues, now that the whole corpus is known."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from data_prep.stages import JsonObject, Report, peak_memory
 from data_prep.text_columns import BoolArray
 from data_prep.threads import IntArray
 from dialogpt.data.manifest import file_sha256
-from dialogpt.records import SPLITS
+from dialogpt.records import SPLITS, Split, write_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +34,8 @@ class FinishTask:
         rules: about the corpus.
         duplicates: which candidates are duplicates: what `duplicates.search` wrote; or None.
         output: folder of the splits.
-        rejects: Parquet file for what is dropped, or None.
+        examples: file for some of what is dropped.
+        rejects: Parquet file for all of it, or None.
     """
 
     number: int
@@ -42,6 +43,7 @@ class FinishTask:
     rules: "CorpusRules"
     duplicates: Path | None
     output: Path
+    examples: Path
     rejects: Path | None
 
 
@@ -49,24 +51,22 @@ def finish_partition(task: FinishTask, report: Report) -> JsonObject:
     """Write the dialogues of one partition.
 
     Returns:
-        JSON: "counts" (by month), "examples", "files" (path below the folder of the splits -> rows
-        and checksum).
+        JSON: "counts" (by month), "files" (path below the folder of the splits -> rows and
+        checksum).
     """
     tally = Tally()
     rejects = Rejects(task.rejects)
-    drops = _Drops(task, tally, rejects)
+    duplicates = read_drops(task.duplicates) if task.duplicates is not None else None
+    drops = LastDrops(task.rules.masks, duplicates, tally, rejects)
     with DialogueWriter(task.output, task.number) as writer:
         for candidates in read_candidates(task.candidates):
-            kept = drops.without_dropped(candidates)
-            for split in SPLITS:
-                dialogues = of_split(kept, split)
-                tally.add_each(_months(dialogues), f"dialogues.{split}")
+            for split, dialogues in drops.dialogues(candidates):
                 writer.write_table(split, dialogues)
             report(candidates.num_rows)
     rejects.close()
+    write_json(task.examples, rejects.examples)
     return {
         "counts": tally.by_month(),
-        "examples": rejects.examples,
         "files": {
             str(path.relative_to(task.output)): {"sha256": file_sha256(path), "rows": rows}
             for path, rows in writer.written.items()
@@ -96,8 +96,9 @@ class CorpusRules:
     def masks(self, candidates: pa.Table) -> Iterator[tuple[str, BoolArray]]:
         """Each reason, and which candidates it drops."""
         frequent, purged = _lists_of(self)
-        yield PURGED, contains_any(candidates, purged)
-        yield BLAND, is_bland(last_turns(candidates), frequent, min_share=self.min_share)
+        yield from corpus_masks(
+            candidates, frequent=frequent, min_share=self.min_share, purged=purged
+        )
 
     def __call__(self, candidates: pa.Table) -> BoolArray:
         """Whether each candidate is dropped, for any reason."""
@@ -114,23 +115,59 @@ def _lists_of(rules: CorpusRules) -> tuple[pa.Array, pa.Array]:
     return frequent, read_purged_ids(rules.purged_ids)
 
 
-class _Drops:
-    """What is dropped from the candidates of a partition: purged, bland, duplicates."""
+def corpus_masks(
+    candidates: pa.Table, *, frequent: pa.Array, min_share: float, purged: pa.Array
+) -> Iterator[tuple[str, BoolArray]]:
+    """Each reason of the rules on the corpus, and which candidates it drops.
 
-    def __init__(self, task: FinishTask, tally: Tally, rejects: Rejects) -> None:
+    Args:
+        candidates: dialogues.
+        frequent: the frequent trigrams, as large strings.
+        min_share: of them that makes a response bland.
+        purged: ids of comments and threads that somebody wanted to have removed.
+    """
+    yield PURGED, contains_any(candidates, purged)
+    yield BLAND, is_bland(last_turns(candidates), frequent, min_share=min_share)
+
+
+class LastDrops:
+    """What is dropped from the candidates of a partition: purged, bland, duplicates.
+
+    Args:
+        masks: candidates -> each reason, and which of them it drops.
+        duplicates: what is dropped as a duplicate, as `read_drops` gives it; or None.
+        tally: counts each drop and what is left.
+        rejects: is shown what is dropped.
+    """
+
+    def __init__(
+        self,
+        masks: Callable[[pa.Table], Iterable[tuple[str, BoolArray]]],
+        duplicates: pa.Table | None,
+        tally: Tally,
+        rejects: Rejects,
+    ) -> None:
+        self._masks = masks
+        self._duplicates = duplicates
         self._tally = tally
         self._rejects = rejects
-        self._rules = task.rules
-        self._duplicates = read_drops(task.duplicates) if task.duplicates is not None else None
         self._num_seen = 0
 
-    def without_dropped(self, candidates: pa.Table) -> pa.Table:
-        """The candidates that stay, after counting and showing the others.
+    def dialogues(self, candidates: pa.Table) -> Iterator[tuple[Split, pa.Table]]:
+        """The candidates that stay, for each split a table of DIALOGUE_SCHEMA.
 
         To be called with all candidates of the partition, in their order.
         """
+        kept = self._without_dropped(candidates)
+        for split in SPLITS:
+            dialogues = of_split(kept, split)
+            self._tally.add_each(_months(dialogues), f"dialogues.{split}")
+            yield split, dialogues
+
+    def _without_dropped(self, candidates: pa.Table) -> pa.Table:
+        """The candidates that stay, after counting and showing the others."""
         undecided = np.ones(candidates.num_rows, np.bool_)
-        for reason, is_dropped in self._rules.masks(candidates):
+        for reason, is_dropped in self._masks(candidates):
             self._note(candidates.filter(pa.array(is_dropped & undecided)), reason)
             undecided &= ~is_dropped
         for reason, rows, details in self._duplicates_among(candidates.num_rows):

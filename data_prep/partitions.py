@@ -1,7 +1,7 @@
 """Posts dealt to partitions by thread, one spill file a dump.
 
-A spill is an Arrow file in which every batch belongs to one partition, so that the posts of a
-partition are read from all months without touching the rest.
+Every batch of a spill belongs to one partition, so that the posts of a partition are read from all
+months without touching the rest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,13 +53,55 @@ def partition_of(thread_ids: NDArray[np.int64], num_partitions: int) -> NDArray[
     return (mixed(thread_ids) % np.uint64(num_partitions)).astype(np.int64)
 
 
-class SpillWriter:
-    """Writes one spill file; a context manager.
+class DealtFile:
+    """An Arrow file of which each batch has one owner; a context manager.
 
-    The file carries the suffix `.unfinished` until the block ends without an exception.
+    The file carries the suffix `.unfinished` until the block ends without an exception. Beside it
+    stands an index, so that the batches of an owner are found without looking at the others.
 
     Attributes:
-        batches: (partition, rows) of each batch written so far.
+        batches: (owner, rows) of each batch written so far.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        """Open the file.
+
+        Args:
+            path: where the file will stand; its folder is made if absent.
+            schema: of the batches.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.batches: list[tuple[int, int]] = []
+        self._path = path
+        self._unfinished = path.with_name(path.name + ".unfinished")
+        self._file = pa.ipc.new_file(str(self._unfinished), schema, options=_COMPRESSED)
+
+    def write(self, table: pa.Table, owners: NDArray[np.integer]) -> None:
+        """Add rows; owners (n,) says whose each is."""
+        for owner, batch in deal(table, owners):
+            self._file.write_batch(batch)
+            self.batches.append((owner, batch.num_rows))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if error is None:
+            _write_index([owner for owner, _ in self.batches], _index_of(self._path))
+            self._unfinished.replace(self._path)
+
+
+class SpillWriter:
+    """Deals posts to the partitions of their threads, and writes them; a context manager.
+
+    Attributes:
+        num_rows: (partitions,) how many posts each partition has got so far.
     """
 
     def __init__(
@@ -73,15 +115,12 @@ class SpillWriter:
             thread_column: the column that names the thread.
             num_partitions: how many partitions there are.
         """
-        self.batches: list[tuple[int, int]] = []
-        self._path = path
-        self._unfinished = path.with_name(path.name + ".unfinished")
+        self.num_rows = np.zeros(num_partitions, np.int64)
         self._thread_column = thread_column
-        self._num_partitions = num_partitions
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
         self._spill_bytes = min(max(SPILL_BYTES, _BATCH_BYTES * num_partitions), _MAX_SPILL_BYTES)
-        self._file = pa.ipc.new_file(str(self._unfinished), schema, options=_COMPRESSED)
+        self._file = DealtFile(path, schema)
 
     def write(self, posts: pa.RecordBatch) -> None:
         """Add posts; they reach the file when enough of them have come together."""
@@ -94,10 +133,10 @@ class SpillWriter:
         if not self._held:
             return
         posts = pa.Table.from_batches(self._held)
-        owners = partition_of(posts.column(self._thread_column).to_numpy(), self._num_partitions)
-        for partition, batch in deal(posts, owners):
-            self._file.write_batch(batch)
-            self.batches.append((partition, batch.num_rows))
+        num_partitions = len(self.num_rows)
+        owners = partition_of(posts.column(self._thread_column).to_numpy(), num_partitions)
+        self._file.write(posts, owners)
+        self.num_rows += np.bincount(owners, minlength=num_partitions)
         self._held.clear()
         self._held_bytes = 0
 
@@ -112,9 +151,7 @@ class SpillWriter:
     ) -> None:
         if error is None:
             self._flush()
-        self._file.close()
-        if error is None:
-            self._unfinished.replace(self._path)
+        self._file.__exit__(error_type, error, traceback)
 
 
 def deal(table: pa.Table, owners: NDArray[np.integer]) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -134,30 +171,51 @@ def deal(table: pa.Table, owners: NDArray[np.integer]) -> Iterator[tuple[int, pa
 
 
 def write_dealt(table: pa.Table, owners: NDArray[np.integer], path: Path) -> list[tuple[int, int]]:
-    """Write a table as an Arrow file of which each batch has one owner.
+    """Write a table as a DealtFile.
 
     Args:
         table: n rows.
-        owners: (n,) as for `deal`.
+        owners: (n,) to whom each row belongs.
         path: the file; its folder is made if absent.
 
     Returns:
         (owner, rows) of each batch.
     """
-    batches = []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    with pa.ipc.new_file(str(unfinished), table.schema, options=_COMPRESSED) as file:
-        for owner, batch in deal(table, owners):
-            file.write_batch(batch)
-            batches.append((owner, batch.num_rows))
-    unfinished.replace(path)
-    return batches
+    with DealtFile(path, table.schema) as file:
+        file.write(table, owners)
+    return file.batches
 
 
-def read_spill(path: Path, batch_numbers: Sequence[int]) -> pa.Table:
-    """Some batches of a spill; those of one partition give its posts in the order of the dump."""
+def read_owned(path: Path, owner: int) -> pa.Table:
+    """The rows of one owner in a DealtFile, in the order in which they were written."""
+    index = np.load(_index_of(path), mmap_mode="r", allow_pickle=False)
+    num_owners = int(index[0])
+    numbers: list[int] = []
+    if owner < num_owners:
+        start, end = index[1 + owner : 3 + owner]
+        numbers = index[2 + num_owners + start : 2 + num_owners + end].tolist()
+    return read_batches(path, numbers)
+
+
+def read_batches(path: Path, numbers: Sequence[int]) -> pa.Table:
+    """Some batches of an Arrow file."""
     with pa.memory_map(str(path)) as source:
-        spill = pa.ipc.open_file(source)
-        batches = [spill.get_batch(number) for number in batch_numbers]
-        return pa.Table.from_batches(batches, schema=spill.schema)
+        file = pa.ipc.open_file(source)
+        batches = [file.get_batch(number) for number in numbers]
+        return pa.Table.from_batches(batches, schema=file.schema)
+
+
+def _index_of(path: Path) -> Path:
+    return path.with_name(path.name + ".index.npy")
+
+
+def _write_index(owners: Sequence[int], path: Path) -> None:
+    """Write which batches each owner has, as int64: how many owners, where each begins, batches.
+
+    Whoever reads it needs two places of the file, however many batches there are.
+    """
+    of_batches = np.array(owners, np.int64)
+    num_owners = int(of_batches.max(initial=-1)) + 1
+    numbers = np.argsort(of_batches, kind="stable")
+    bounds = np.searchsorted(of_batches[numbers], np.arange(num_owners + 1))
+    np.save(path, np.concatenate([[num_owners], bounds, numbers]), allow_pickle=False)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data_prep.partitions import deal, read_spill, write_dealt
+from data_prep.partitions import deal, read_batches, write_dealt
 from data_prep.shingles import HashArray, IntArray, ShingleSets, flattened
 
 KeyColumns: TypeAlias = tuple[HashArray, HashArray]
@@ -174,7 +174,7 @@ class DealtFiles:
 
 def read_runs(runs: Sequence[Run], schema: pa.Schema) -> pa.Table:
     """The rows of some runs, one behind the other."""
-    tables = [read_spill(run.path, run.batch_numbers) for run in runs]
+    tables = [read_batches(run.path, run.batch_numbers) for run in runs]
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 

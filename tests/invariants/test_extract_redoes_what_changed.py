@@ -123,17 +123,18 @@ def test_a_new_month_is_read_and_the_others_are_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     dumps, output = extracted
-    write_dump(dumps, month_of(3), "RC_2015-02")
+    odd = [{"id": "no link"}, *month_of(3)]
+    write_dump(dumps, odd, "RC_2015-02")
     assert run_extract(dumps, output, *OPTIONS) == 0
     assert done.count("read") == 1
     assert done.count("build") == 3
     assert "RC_2015-02 has come" in capsys.readouterr().err
     assert results_of(output) == fresh(dumps, tmp_path / "fresh", *OPTIONS)
-    (dumps / "RC_2014-11").unlink()
+    (dumps / "RC_2015-02").unlink()
     done.clear()
     assert run_extract(dumps, output, *OPTIONS) == 0
     assert done.count("read") == 0
-    assert "RC_2014-11 has gone" in capsys.readouterr().err
+    assert "RC_2015-02 has gone" in capsys.readouterr().err
     assert results_of(output) == fresh(dumps, tmp_path / "again", *OPTIONS)
 
 

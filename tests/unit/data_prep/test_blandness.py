@@ -61,21 +61,17 @@ def test_counts_of_parts_and_buckets_add_up_to_those_of_the_corpus(
     num_buckets: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("trigrams")
-    runs: dict[int, list[tuple[Path, tuple[int, ...]]]] = {b: [] for b in range(num_buckets)}
+    runs = []
     for number, responses in enumerate(parts):
-        path = folder / f"part-{number}.arrow"
+        runs.append(folder / f"part-{number}.arrow")
         half = len(responses) // 2
         tables = [dialogues(responses[:half]), dialogues(responses[half:])]
-        batches = write_trigram_counts(tables, path, num_buckets=num_buckets)
-        for batch, (bucket, _) in enumerate(batches):
-            runs[bucket].append((path, (batch,)))
+        write_trigram_counts(tables, runs[-1], num_buckets=num_buckets)
     files = []
-    for bucket, of_bucket in runs.items():
-        output = folder / f"frequent-{bucket}.parquet"
-        merge_bucket(
-            MergeTask(runs=tuple(of_bucket), output=output, min_count=min_count), lambda _: None
-        )
-        files.append(output)
+    for bucket in range(num_buckets):
+        files.append(folder / f"frequent-{bucket}.parquet")
+        task = MergeTask(bucket=bucket, runs=tuple(runs), output=files[-1], min_count=min_count)
+        merge_bucket(task, lambda _: None)
     join_buckets(files, folder / "frequent.parquet")
     found = read_frequent(folder / "frequent.parquet")
     corpus = Counter(t for responses in parts for text in responses for t in trigrams(text))

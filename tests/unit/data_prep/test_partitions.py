@@ -3,9 +3,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data_prep import partitions
-from data_prep.partitions import SpillWriter, choose_num_partitions, partition_of, read_spill
+from data_prep.partitions import (
+    DealtFile,
+    SpillWriter,
+    choose_num_partitions,
+    partition_of,
+    read_owned,
+)
 
 SCHEMA = pa.schema([pa.field("thread", pa.int64()), pa.field("text", pa.large_string())])
 
@@ -28,9 +36,8 @@ def test_each_partition_holds_its_threads_in_the_order_of_the_dump(
         assert not path.exists()
     read = 0
     for partition in range(5):
-        numbers = [n for n, (owner, _) in enumerate(spill.batches) if owner == partition]
-        table = read_spill(path, numbers)
-        assert table.num_rows == sum(spill.batches[number][1] for number in numbers)
+        table = read_owned(path, partition)
+        assert table.num_rows == spill.num_rows[partition]
         assert (partition_of(table["thread"].to_numpy(), 5) == partition).all()
         assert table["thread"].to_pylist() == sorted(table["thread"].to_pylist())
         assert table["text"].to_pylist() == [
@@ -43,8 +50,9 @@ def test_each_partition_holds_its_threads_in_the_order_of_the_dump(
 def test_a_spill_of_nothing_can_be_read(tmp_path: Path) -> None:
     with SpillWriter(tmp_path / "s", SCHEMA, thread_column="thread", num_partitions=2) as spill:
         pass
-    assert spill.batches == []
-    assert read_spill(tmp_path / "s", []).schema == SCHEMA
+    assert spill.num_rows.tolist() == [0, 0]
+    assert read_owned(tmp_path / "s", 1).schema == SCHEMA
+    assert read_owned(tmp_path / "s", 1).num_rows == 0
 
 
 def test_a_writer_that_fails_leaves_no_spill(tmp_path: Path) -> None:
@@ -82,3 +90,21 @@ def _splitmix(value: int) -> int:
 def test_the_number_of_partitions_follows_the_size() -> None:
     sizes = [0, 20 << 20, 136 << 20, 1536 << 20, (1536 << 20) + 1, 600 << 30]
     assert [choose_num_partitions(size) for size in sizes] == [2, 4, 16, 16, 32, 8192]
+
+
+@given(st.lists(st.lists(st.integers(0, 6), max_size=9), max_size=4))
+def test_each_owner_reads_back_what_it_was_given(
+    tmp_path_factory: pytest.TempPathFactory, tables: list[list[int]]
+) -> None:
+    path = tmp_path_factory.mktemp("dealt") / "folder" / "file.arrow"
+    given = [
+        (owner, 10 * t + n) for t, owners in enumerate(tables) for n, owner in enumerate(owners)
+    ]
+    with DealtFile(path, pa.schema([pa.field("value", pa.int64())])) as file:
+        for number, owners in enumerate(tables):
+            values = pa.array([10 * number + n for n in range(len(owners))], pa.int64())
+            file.write(pa.table({"value": values}), np.array(owners, np.int64))
+    for owner in range(8):
+        expected = [value for of, value in given if of == owner]
+        assert read_owned(path, owner).column("value").to_pylist() == expected
+    assert sum(rows for _, rows in file.batches) == len(given)
