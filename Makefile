@@ -35,7 +35,7 @@ tokenizer_folder := $(if $(filter train,$(TOKENIZER)),$(data)/tokenizer,$(TOKENI
 VOCAB_SIZE ?= 8000
 
 .PHONY: help install sample extract dialogues tokenizer shards train train-forward train-backward decode \
-	report demo test lint format clean clean-data
+	report demo test test-slow lint format clean clean-data
 
 help:  ## list targets and variables
 	@echo 'Targets:'
@@ -130,7 +130,10 @@ demo: $(INSTALLED)  ## the whole job on the sample: dump, extraction, both model
 
 # One thread a test process: with two, the processes of two cores would fight over them.
 test: $(INSTALLED)  ## run the whole test suite
-	@OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n auto $(TEST_ARGS)
+	@OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n auto -m 'not slow' $(TEST_ARGS)
+
+test-slow: $(INSTALLED)  ## run the tests that take minutes or gigabytes
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -m slow --timeout 1800 $(TEST_ARGS)
 
 lint: $(INSTALLED)  ## ruff, mypy, import directions
 	@$(PY) -m ruff check .

@@ -27,7 +27,7 @@ from data_prep.filters import FilterSet
 from data_prep.inventory import DumpFile
 from data_prep.multiref import test_items
 from data_prep.partitions import SpillWriter, read_owned
-from data_prep.posts import COMMENTS, SUBMISSIONS, ParsedBlock, parse_block
+from data_prep.posts import COMMENTS, SUBMISSIONS, ParsedBlock, UnusableLine, parse_block
 from data_prep.rejects import Rejects
 from data_prep.stages import JsonObject, peak_memory
 from data_prep.trees import candidate_tables, grow_trees
@@ -174,13 +174,16 @@ class DumpReader:
         """The posts of a block, after counting them and the lines that are none."""
         month = self._dump.month
         self._tally.add(month, f"{self._noun}_read", parsed.posts.num_rows + len(parsed.unusable))
+        by_reason: dict[str, list[UnusableLine]] = {}
         for line in parsed.unusable:
-            reason = unusable_because or line.reason
+            by_reason.setdefault(unusable_because or line.reason, []).append(line)
+        for reason, lines in by_reason.items():
             dropped = f"comments_dropped.{reason}"
-            self._tally.add(month, dropped if self._noun == "comments" else "submissions_unusable")
-            self._rejects.add_lines([line], reason, month=month, dump=self._dump.name)
+            name = dropped if self._noun == "comments" else "submissions_unusable"
+            self._tally.add(month, name, len(lines))
+            self._rejects.add_lines(lines, reason, month=month, dump=self._dump.name)
             shown = self._shown.setdefault(reason, [])
-            if len(shown) < EXAMPLES_PER_REASON:
+            for line in lines[: EXAMPLES_PER_REASON - len(shown)]:
                 shown.append(f"{self._dump.name}:{line.line_number}: {line.excerpt}")
         return parsed.posts
 

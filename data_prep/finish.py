@@ -16,7 +16,7 @@ from data_prep.counts import BLAND, DUPLICATES, PURGED, Tally, month_number
 from data_prep.dialogues import DialogueWriter
 from data_prep.duplicates.search import read_drops
 from data_prep.ids import decode_ids
-from data_prep.rejects import SHOWN_TURNS, Rejects
+from data_prep.rejects import SHOWN_CHARACTERS, SHOWN_TURNS, Rejects
 from data_prep.stages import JsonObject, Report, peak_memory
 from data_prep.text_columns import BoolArray
 from data_prep.threads import IntArray
@@ -199,7 +199,7 @@ class LastDrops:
         self._rejects.add_paths(
             _leaf_ids(dropped),
             reason,
-            lambda rows: last_turns_of(dropped.take(pa.array(rows)), SHOWN_TURNS),
+            lambda rows: shown_part(dropped.take(pa.array(rows))),
             num_turns=num_turns,
             details=details,
         )
@@ -224,12 +224,13 @@ def read_purged_ids(path: Path) -> pa.Array:
     return pa.array(lines, pa.string())
 
 
-def last_turns_of(dialogues: pa.Table, number: int) -> pa.Table:
-    """The dialogues with at most so many turns, the last ones."""
-    rows = [
-        {**row, **{name: row[name][-number:] for name in ("turns", "speakers", "turn_ids")}}
-        for row in dialogues.to_pylist()
-    ]
+def shown_part(dialogues: pa.Table) -> pa.Table:
+    """The dialogues with their last SHOWN_TURNS turns, of SHOWN_CHARACTERS each, at most."""
+    rows = []
+    for row in dialogues.to_pylist():
+        ends = {name: row[name][-SHOWN_TURNS:] for name in ("turns", "speakers", "turn_ids")}
+        ends["turns"] = [turn[:SHOWN_CHARACTERS] for turn in ends["turns"]]
+        rows.append({**row, **ends})
     return pa.Table.from_pylist(rows, schema=dialogues.schema)
 
 

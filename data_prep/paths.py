@@ -18,7 +18,7 @@ from data_prep.comments import KeptComments
 from data_prep.counts import month_name
 from data_prep.dialogues import table_of_columns
 from data_prep.ids import encode_ids
-from data_prep.text_columns import BoolArray, text_buffers
+from data_prep.text_columns import BoolArray, text_sizes
 from data_prep.threads import IntArray, ancestors, leaves, sum_to_root
 from dialogpt.records import UNKNOWN_SPEAKER
 
@@ -97,7 +97,7 @@ def dialogue_tables(kept: KeptComments, paths: Paths) -> Iterator[pa.Table]:
 
     A table holds no more than some _SLICE_BYTES of text, so that any number of paths may be long.
     """
-    sizes = paths.sums(np.diff(text_buffers(kept.turns.texts)[0]) + 64)
+    sizes = paths.sums(text_sizes(kept.turns.texts) + 64)
     slice_numbers = np.cumsum(sizes) // _SLICE_BYTES
     for number in np.unique(slice_numbers).tolist():
         yield dialogue_table(kept, paths.take(slice_numbers == number))

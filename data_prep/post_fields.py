@@ -204,7 +204,7 @@ def whole_number(value: Any, limits: tuple[int, int]) -> int:
     if type(value) is str and value.isdecimal() and value.isascii() and len(value) <= 12:
         value = int(value)  # many months have their times so
     if isinstance(value, str):
-        value = msgspec.convert(value, float, strict=False) if _NUMBER.fullmatch(value) else 0
+        value = float(value) if _NUMBER.fullmatch(value) else 0
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         return 0
     return int(min(max(value, limits[0]), limits[1]))

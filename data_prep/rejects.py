@@ -6,11 +6,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_prep.counts import month_name
 from data_prep.ids import encode_ids, mixed
 from data_prep.posts import UnusableLine
+from data_prep.text_columns import as_text_array, text_sizes
 from data_prep.threads import IntArray
 
 REJECT_SCHEMA = pa.schema(
@@ -33,6 +35,9 @@ comment, or the last turns of the path, which has `num_turns` in all."""
 
 SHOWN_TURNS = 30
 """Turns of a path that are written, the last ones: a path may have thousands."""
+
+SHOWN_CHARACTERS = 10_000
+"""Characters of a turn that are written, the first ones; Reddit's longest comments have as many."""
 
 EXAMPLES_PER_REASON = 12
 """Examples that are kept of each reason."""
@@ -136,7 +141,14 @@ class Rejects:
             self._unfinished.replace(self._path)
 
 
-_ROWS_AT_ONCE = 16_384
+_ROWS_AT_ONCE = 1024  # of SHOWN_TURNS of SHOWN_CHARACTERS each: then they fit into one column
+
+
+def shown(texts: pa.Array) -> pa.Array:
+    """The beginnings of some large strings; the very same array if all are short."""
+    if int(text_sizes(texts).max(initial=0)) <= SHOWN_CHARACTERS:
+        return texts
+    return pc.utf8_slice_codeunits(texts, 0, SHOWN_CHARACTERS)
 
 
 def least_examples(examples: Iterable[Example]) -> list[Example]:
@@ -175,7 +187,7 @@ def _comment_table(comments: pa.Table, reason: str) -> pa.Table:
     return _table(
         "comment",
         reason,
-        turns=_singles(comments.column("body").combine_chunks().cast(pa.string())),
+        turns=_singles(shown(as_text_array(comments.column("body"))).cast(pa.string())),
         turn_ids=_singles(encode_ids(np.asarray(comments.column("id")), "t1_")),
         num_turns=pa.array([1] * len(months), pa.int32()),
         thread_id=encode_ids(np.asarray(comments.column("link_id")), "t3_"),

@@ -25,6 +25,11 @@ def text_buffers(texts: pa.Array) -> tuple[NDArray[np.int64], pa.Buffer]:
     return bounds, text if text is not None else pa.py_buffer(b"")
 
 
+def text_sizes(texts: pa.Array) -> NDArray[np.int64]:
+    """(n,) the bytes of each of n large strings."""
+    return np.diff(text_buffers(texts)[0])
+
+
 def text_array(offsets: bytes, text: bytes) -> pa.Array:
     """An array of large strings from n + 1 int64 offsets and UTF-8."""
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]

@@ -4,7 +4,7 @@ What is left to do then needs all partitions together: `data_prep.finish`.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +16,14 @@ from data_prep.config import ExtractConfig
 from data_prep.counts import TOO_FEW_TURNS, Tally
 from data_prep.filters import KEPT, TOO_MANY_WORDS, FilterSet, PathColumns, Verdict
 from data_prep.paths import Paths, dialogue_table, dialogue_tables, num_words, root_to_leaf
-from data_prep.rejects import KEPT_DIALOGUES, SHOWN_TURNS, Rejects
+from data_prep.rejects import KEPT_DIALOGUES, SHOWN_TURNS, Rejects, shown
 from data_prep.splits import split_codes
-from data_prep.text_columns import BoolArray
+from data_prep.text_columns import BoolArray, text_sizes
 from data_prep.threads import IntArray, link_parents
+
+MAX_PATH_BYTES = 256 << 20
+"""Paths of more text are dropped as too long, whatever the config says: 200 words may have any
+size, and an Arrow column holds no more than 2 GiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +90,11 @@ def candidate_tables(
     # Before the others, and before turns are gathered. Otherwise a thread of depth d with a leaf
     # at each comment would cost d ** 2 turns, and real threads are thousands deep.
     words = paths.sums(num_words(trees.kept.turns.texts))
+    is_long = paths.sums(text_sizes(trees.kept.turns.texts)) > MAX_PATH_BYTES
     if config.filters.max_words:
-        is_long = words > config.filters.max_words
-        paths = drops.drop(paths, is_long, TOO_MANY_WORDS)
-        words = words[~is_long]
+        is_long |= words > config.filters.max_words
+    paths = drops.drop(paths, is_long, TOO_MANY_WORDS)
+    words = words[~is_long]
     codes = judge_paths(trees.kept, paths, words, filters).codes
     for code, reason in enumerate(filters.reasons, start=1):
         drops.note(paths.take(codes == code), reason)
@@ -126,6 +131,7 @@ class _PathDrops:
 
     def __init__(self, kept: KeptComments, tally: Tally, rejects: Rejects) -> None:
         self._kept = kept
+        self._shown = replace(kept, turns=replace(kept.turns, texts=shown(kept.turns.texts)))
         self._tally = tally
         self._rejects = rejects
 
@@ -141,10 +147,10 @@ class _PathDrops:
 
     def show(self, paths: Paths, reason: str) -> None:
         """Show paths without counting them."""
-        shown = paths.last(SHOWN_TURNS)
+        ends = paths.last(SHOWN_TURNS)
         self._rejects.add_paths(
             self._kept.ids[paths.leaf_rows],
             reason,
-            lambda rows: dialogue_table(self._kept, shown.take(rows)),
+            lambda rows: dialogue_table(self._shown, ends.take(rows)),
             num_turns=paths.num_turns,
         )

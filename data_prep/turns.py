@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from data_prep import native
 from data_prep.config import TextConfig
 from data_prep.normalize import TURN_DROPS, turn_text
-from data_prep.text_columns import BoolArray, as_text_array, replaced, text_array, text_buffers
+from data_prep.text_columns import (
+    BoolArray,
+    as_text_array,
+    replaced,
+    text_array,
+    text_buffers,
+    text_sizes,
+)
 
 _STEP = 4096
 """Bodies between two reports of progress."""
@@ -78,7 +85,7 @@ def turn_column(
         facts = np.frombuffer(fact_bytes, np.uint8).copy()
     is_plain = (facts & _IS_PLAIN) != 0
     report(int(is_plain.sum()))
-    codes = np.where(is_plain & (_lengths(texts) == 0), _CODES["empty"], KEPT).astype(np.int8)
+    codes = np.where(is_plain & (text_sizes(texts) == 0), _CODES["empty"], KEPT).astype(np.int8)
     codes[(facts & _IS_REMOVED) != 0] = _CODES["removed"]
     others = np.flatnonzero(~is_plain)
     replacements: list[str] = []
@@ -95,7 +102,3 @@ def turn_column(
         has_markup=(facts & _HAS_MARKUP) != 0,
         drop_codes=codes,
     )
-
-
-def _lengths(texts: pa.Array) -> NDArray[np.int64]:
-    return np.diff(text_buffers(texts)[0])
