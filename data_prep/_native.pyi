@@ -64,3 +64,57 @@ def trigrams_of_words(offsets: Any, text: Any, /) -> tuple[Texts, bytes, bytes]:
         counts: (n,) int64, how many each text has.
         checksums: uint32, CRC-32 of each trigram.
     """
+
+def reference_comments(
+    links: tuple[Any, Any],
+    parents: tuple[Any, Any],
+    authors: tuple[Any, Any],
+    bodies: tuple[Any, Any],
+    max_words: int,
+    /,
+) -> tuple[bytes, bytes, bytes, Texts, bytes]:
+    """Which of n comments the public code of DialoGPT keeps.
+
+    Args:
+        links: column link_id: n + 1 int64 offsets and UTF-8; an empty string stands for null.
+        parents: likewise.
+        authors: likewise.
+        bodies: likewise.
+        max_words: bodies of more words are left out.
+
+    Returns:
+        codes: (n,) uint8, 0 or why the comment is dropped: see `reference.posts.EXTRACT_DROPS`.
+        links, parents: int64, of the k comments that stay.
+        bodies: of these.
+        is_there: (k,) uint8, 0 where the body was left out.
+    """
+
+def reference_turns(offsets: Any, text: Any, /) -> tuple[Texts, bytes, bytes, bytes]:
+    """The turns of n bodies as the public code of DialoGPT writes them.
+
+    Args:
+        offsets: n + 1 int64.
+        text: UTF-8.
+
+    Returns:
+        turns: as `reference.text.turn_of` makes them; "" where the body is left to it.
+        num_tokens: (n,) int32.
+        longest_tokens: (n,) int32, characters of the longest token.
+        facts: (n,) uint8, see `reference.text.TurnTokens`; 0 where the body is left to it.
+    """
+
+def rows_of_pairs(known_firsts: Any, known_seconds: Any, firsts: Any, seconds: Any, /) -> bytes:
+    """The row of each wanted pair of int64 numbers among n known ones.
+
+    Args:
+        known_firsts: (n,).
+        known_seconds: (n,) of equal pairs the last row counts.
+        firsts: (m,).
+        seconds: (m,).
+
+    Returns:
+        (m,) int64, -1 where there is none.
+
+    Raises:
+        MemoryError: there is not enough, or n is 2 ** 30 or more.
+    """

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from data_prep.spark.config import SparkConfig
+
 _MONTHS = re.compile(r"\d{4}-(0[1-9]|1[0-2])(:\d{4}-(0[1-9]|1[0-2]))?")
 
 
@@ -172,6 +174,39 @@ class DuplicatesConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReferenceConfig:
+    """The lines of DialoGPT's public code instead of the paper's dialogues."""
+
+    min_depth: int = 2
+    """Drop paths of fewer turns."""
+    max_depth: int = 5
+    """Take at most so many comments of a path, the last ones; a title comes on top of them."""
+    min_score: int = 1
+    """Drop paths whose last comment has a lower score."""
+    max_words: int = 30
+    """Comments of more words are no turns, and end the paths of those below them."""
+    leaves_only: bool = True
+    """Take paths to comments that nobody answers, and put the weight 1.0 before every turn, as the
+    release does for train.tsv; otherwise to every comment, and without weights, as in test.tsv."""
+    use_title: bool = False
+    """Put "title: " and the title of the submission in front of paths that begin at the top."""
+    tsv_ids: bool = False
+    """Begin lines with the ids of submission, parent and comment, as the release's conv/*.tsv."""
+    keys: str = ""
+    """File that says which comments the authors kept, like the release's data/keys-test.gz; without
+    one all are kept."""
+
+    def __post_init__(self) -> None:
+        _require(self.min_depth >= 2, "reference.min_depth must be >= 2")
+        _require(self.max_depth >= 1, "reference.max_depth must be >= 1")
+        _require(self.max_words >= 1, "reference.max_words must be >= 1")
+
+
+def _require_engine(engine: str) -> None:
+    _require(engine in ("local", "spark"), f"engine must be 'local' or 'spark', got {engine!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExtractConfig:
     """Reddit dumps -> Parquet of filtered root-to-leaf dialogues."""
 
@@ -179,6 +214,9 @@ class ExtractConfig:
     """Folder of monthly RC_YYYY-MM.* and RS_YYYY-MM.* files; compression is told by content."""
     output: str
     """Folder for dialogues/<split>/*.parquet and the counts."""
+    preset: str = "paper"
+    """"paper": root-to-leaf paths of natural text and the paper's filters; "reference": the lines
+    of DialoGPT's public code, byte for byte, as reference/YYYY-MM.tsv beside the dialogues."""
     min_turns: int = 2
     """Drop paths of fewer turns."""
     max_turns: int = 0
@@ -193,6 +231,8 @@ class ExtractConfig:
     """Test items with several references each."""
     duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
     """Dialogues that say the same."""
+    reference: ReferenceConfig = field(default_factory=ReferenceConfig)
+    """Preset "reference": what DialoGPT's public code is told."""
     num_partitions: int = 0
     """Parts that the threads are dealt to, each processed alone; 0 chooses by the dumps' size."""
     num_workers: int = 0
@@ -202,8 +242,21 @@ class ExtractConfig:
     keep_work_files: bool = True
     """Keep the intermediate files under output/work, so that the same command with other filters or
     further months does only what these change; they take about as much room as the dumps."""
+    engine: str = "local"
+    """"local": processes of this machine; "spark": a cluster, with the package pyspark and Java."""
+    master: str = "local[*]"
+    """Engine "spark": the cluster; "" leaves that to spark-submit. docs/spark.md says more."""
+    spark: SparkConfig = field(default_factory=SparkConfig)
+    """Engine "spark": how the cluster is used."""
 
     def __post_init__(self) -> None:
+        _require_engine(self.engine)
+        _require(
+            self.preset in ("paper", "reference"),
+            f"preset must be 'paper' or 'reference', got {self.preset!r}",
+        )
+        if self.preset == "reference":
+            self._refuse_options_of_the_paper()
         _require(self.min_turns >= 1, "min_turns must be >= 1")
         _require(
             self.max_turns == 0 or self.max_turns >= self.min_turns,
@@ -211,6 +264,24 @@ class ExtractConfig:
         )
         _require(self.num_partitions >= 0, "num_partitions must be >= 0")
         _require(self.num_workers >= 0, "num_workers must be >= 0")
+
+    def _refuse_options_of_the_paper(self) -> None:
+        """The public code has its own rules; an option without effect would mislead."""
+        without_effect = {
+            "min_turns": 2,
+            "max_turns": 0,
+            "text": TextConfig(),
+            "filters": FilterConfig(),
+            "multiref": MultirefConfig(),
+            "duplicates": DuplicatesConfig(),
+            "keep_rejects": False,
+        }
+        changed = [name for name, value in without_effect.items() if getattr(self, name) != value]
+        _require(
+            not changed,
+            f"preset 'reference' has rules of its own, under reference.*: {', '.join(changed)} "
+            "would have no effect; leave out what is not as it is by default",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,7 +316,14 @@ class ShardsConfig:
     """Dialogues in one compressed chunk, the unit that is read and decompressed."""
     num_workers: int = 0
     """Processes; 0 takes one for each core."""
+    engine: str = "local"
+    """"local": processes of this machine; "spark": a cluster, with the package pyspark and Java."""
+    master: str = "local[*]"
+    """Engine "spark": the cluster; "" leaves that to spark-submit. docs/spark.md says more."""
+    spark: SparkConfig = field(default_factory=SparkConfig)
+    """Engine "spark": how the cluster is used."""
 
     def __post_init__(self) -> None:
+        _require_engine(self.engine)
         _require(self.chunk_dialogues >= 1, "chunk_dialogues must be >= 1")
         _require(self.num_workers >= 0, "num_workers must be >= 0")

@@ -75,28 +75,50 @@ def month_name(number: int) -> str:
 
 
 def count_names(filter_reasons: Sequence[str]) -> list[str]:
-    """All names, in the order of the flow.
+    """All names of preset "paper", in the order of the flow.
 
     Args:
         filter_reasons: of the FilterSet.
     """
-    path_drops = dict.fromkeys(
-        [TOO_FEW_TURNS, TOO_MANY_WORDS, *filter_reasons, PURGED, BLAND, *DUPLICATES]
-    )
+    return names_of(
+        comment_drops=COMMENT_DROPS,
+        comment_facts=("unknown_submission", "unknown_parent", "circle_cut"),
+        path_drops=(
+            TOO_FEW_TURNS, TOO_MANY_WORDS, *filter_reasons, PURGED, BLAND, *DUPLICATES,
+        ),
+        further=("test_items", "test_items.references"),
+    )  # fmt: skip
+
+
+def names_of(
+    *,
+    comment_drops: Sequence[str],
+    path_drops: Sequence[str],
+    comment_facts: Sequence[str] = (),
+    submission_drops: Sequence[str] = (),
+    further: Sequence[str] = (),
+) -> list[str]:
+    """All names that something is counted under, in the order of the flow.
+
+    Args:
+        comment_drops: why comments are dropped.
+        path_drops: why paths are; of equal ones the first counts.
+        comment_facts: what may be odd about comments that are kept.
+        submission_drops: why submissions are dropped.
+        further: names that come last.
+    """
     return [
         "submissions_read",
         "submissions_unusable",
+        *(f"submissions_dropped.{reason}" for reason in submission_drops),
         "comments_read",
-        *(f"comments_dropped.{reason}" for reason in COMMENT_DROPS),
+        *(f"comments_dropped.{reason}" for reason in comment_drops),
         "comments_kept",
-        "comments_kept.unknown_submission",
-        "comments_kept.unknown_parent",
-        "comments_kept.circle_cut",
+        *(f"comments_kept.{fact}" for fact in comment_facts),
         "paths",
-        *(f"paths_dropped.{reason}" for reason in path_drops),
+        *(f"paths_dropped.{reason}" for reason in dict.fromkeys(path_drops)),
         *(f"dialogues.{split}" for split in SPLITS),
-        "test_items",
-        "test_items.references",
+        *further,
     ]
 
 

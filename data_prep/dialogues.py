@@ -80,12 +80,18 @@ def read_part(path: Path) -> Iterator[pa.RecordBatch]:
         UserError: the file is damaged, or has other columns than DIALOGUE_SCHEMA.
     """
     with _opened(path) as part:
-        if not part.schema_arrow.equals(DIALOGUE_SCHEMA):
+        if not _same_columns(part.schema_arrow, DIALOGUE_SCHEMA):
             raise UserError(
                 f"{path}: expected the columns {DIALOGUE_SCHEMA.names} of this version, found "
                 f"{part.schema_arrow.names}; write the folder again with `extract`"
             )
-        yield from part.iter_batches(batch_size=ROWS_PER_GROUP)
+        for batch in part.iter_batches(batch_size=ROWS_PER_GROUP):
+            yield batch.cast(DIALOGUE_SCHEMA)
+
+
+def _same_columns(schema: pa.Schema, expected: pa.Schema) -> bool:
+    """Whether names and types are the same; Spark writes that any value may be null."""
+    return bool(schema.names == expected.names and schema.types == expected.types)
 
 
 def num_dialogues(path: Path) -> int:
@@ -150,6 +156,7 @@ class DialogueWriter:
         self._paths = {split: folder / split / f"part-{part:05d}.parquet" for split in SPLITS}
         self.written = dict.fromkeys(self._paths.values(), 0)
         self._rows: dict[Split, list[DialogueRow]] = {split: [] for split in SPLITS}
+        self._held = dict.fromkeys(SPLITS, DIALOGUE_SCHEMA.empty_table())
         self._writers: dict[Split, pq.ParquetWriter] = {}
         for split, path in self._paths.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,21 +169,31 @@ class DialogueWriter:
         rows = self._rows[split]
         rows.append(row)
         if len(rows) == ROWS_PER_GROUP:
-            self._flush(split)
+            self._take_rows(split)
 
     def write_table(self, split: Split, table: pa.Table) -> None:
-        """Add a table of DIALOGUE_SCHEMA to a split, behind all that was added before."""
-        self._flush(split)
-        self._write(split, table)
+        """Add a table of DIALOGUE_SCHEMA to a split, behind all that was added before.
 
-    def _flush(self, split: Split) -> None:
+        How the dialogues are cut into tables makes no difference to the file.
+        """
+        self._take_rows(split)
+        self._add(split, table)
+
+    def _take_rows(self, split: Split) -> None:
         rows = self._rows[split]
-        self._write(split, table_of(rows))
+        self._add(split, table_of(rows))
         rows.clear()
+
+    def _add(self, split: Split, table: pa.Table) -> None:
+        """Write all whole row groups; the rest waits for more."""
+        held = pa.concat_tables([self._held[split], table])
+        num_whole = held.num_rows - held.num_rows % ROWS_PER_GROUP
+        self._write(split, held.slice(0, num_whole))
+        self._held[split] = held.slice(num_whole)
 
     def _write(self, split: Split, table: pa.Table) -> None:
         if table.num_rows:
-            self._writers[split].write_table(table, row_group_size=ROWS_PER_GROUP)
+            self._writers[split].write_table(table.combine_chunks(), row_group_size=ROWS_PER_GROUP)
             self.written[self._paths[split]] += table.num_rows
 
     def __enter__(self) -> Self:
@@ -190,7 +207,8 @@ class DialogueWriter:
     ) -> None:
         for split, writer in self._writers.items():
             if error is None:
-                self._flush(split)
+                self._take_rows(split)
+                self._write(split, self._held[split])
             writer.close()
         if error is None:
             for path in self._paths.values():

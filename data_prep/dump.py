@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 4 << 20
 """Least size of a block of lines, so that the work for one block outweighs the overhead."""
 
-MAX_LINE_BYTES = 64 << 20
+MAX_LINE_BYTES = 8 << 20
 """A longer line is cut to LONG_LINE_BYTES, so that a file without line breaks, or a few bytes that
 unpack to gigabytes, cannot fill the memory. Reddit's longest records are below 1 MiB."""
 
 LONG_LINE_BYTES = 4 << 10
 
+_MAX_XZ_BYTES = 2 << 30  # of memory; a file can ask for 4 GiB, and none of Reddit does
 _INPUT_BYTES = 16 << 10
 # What one call of a decompressor is given. When a call fails, what it had decompressed is lost:
 # small inputs keep that loss to about one zstd block.
@@ -83,6 +84,10 @@ def _zstd() -> _Decompressor:
     return cast(_Decompressor, frame)
 
 
+def _xz() -> _Decompressor:
+    return lzma.LZMADecompressor(memlimit=_MAX_XZ_BYTES)
+
+
 def _gzip() -> _Decompressor:
     return zlib.decompressobj(wbits=31)
 
@@ -91,13 +96,18 @@ _FORMATS: tuple[tuple[bytes, Callable[[], _Decompressor]], ...] = (
     (b"\x28\xb5\x2f\xfd", _zstd),
     *((bytes([0x50 + n, 0x2A, 0x4D, 0x18]), _zstd) for n in range(16)),  # skippable frames
     (b"BZh", BZ2Decompressor),
-    (b"\xfd7zXZ\x00", lzma.LZMADecompressor),
+    (b"\xfd7zXZ\x00", _xz),
     (b"\x1f\x8b", _gzip),
 )
 """(first bytes of a file, decompressor of one frame); a file of other beginnings is plain."""
 
 _DECOMPRESSION_ERRORS = (zstandard.ZstdError, lzma.LZMAError, zlib.error, OSError, EOFError)
 """What the decompressors raise on bad data (bz2 says OSError); files are read outside of it."""
+
+
+def is_compressed(head: bytes) -> bool:
+    """Whether a file that begins like this is given to a decompressor."""
+    return any(head.startswith(magic) for magic, _ in _FORMATS)
 
 
 class _Observed:
@@ -125,6 +135,15 @@ class _Observed:
         if self._digest is not None:
             self._digest.update(data)
         return data
+
+    def again(self, start: int, end: int) -> Iterator[bytes]:
+        """The bytes start:end, which were read before, in pieces; nobody is told."""
+        place = self._source.tell()
+        self._source.seek(start)
+        while start < end and (piece := self._source.read(min(_INPUT_BYTES, end - start))):
+            yield piece
+            start += len(piece)
+        self._source.seek(place)
 
     def read_rest(self) -> None:
         """Let the digest see what nobody could use."""
@@ -167,10 +186,12 @@ def read_blocks(
 
 
 def _decompressed(source: _Observed, new_frame: Callable[[], _Decompressor]) -> Iterator[bytes]:
-    frame, started = new_frame(), False
+    frame, started, frame_start = new_frame(), False, 0
     while data := source.read(_INPUT_BYTES):
         # xz and gzip files may be padded with NUL bytes between and after streams.
         while data := data if started else data.lstrip(b"\0"):
+            if not started:
+                frame_start = source.num_read - len(data)
             try:
                 output = frame.decompress(data)
             except _DECOMPRESSION_ERRORS as error:
@@ -179,6 +200,7 @@ def _decompressed(source: _Observed, new_frame: Callable[[], _Decompressor]) -> 
                         f"{source.name}: {error}; a window may take 2 GiB of memory: free some, or "
                         "give fewer --num_workers"
                     ) from error
+                yield from _before_damage(source, new_frame(), frame_start, data)
                 raise DamagedArchiveError(
                     f"cannot decompress ({error})", source.num_read
                 ) from error
@@ -190,6 +212,23 @@ def _decompressed(source: _Observed, new_frame: Callable[[], _Decompressor]) -> 
                 frame = new_frame()
     if started:
         raise DamagedArchiveError("the file ends in the middle of compressed data", source.num_read)
+
+
+def _before_damage(
+    source: _Observed, frame: _Decompressor, frame_start: int, data: bytes
+) -> Iterator[bytes]:
+    """What comes of the input in which a decompressor failed, up to where it does.
+
+    A call that fails gives nothing. So the frame is gone through again, its end byte by byte.
+    """
+    for piece in source.again(frame_start, source.num_read - len(data)):
+        frame.decompress(piece)
+    for place in range(len(data)):
+        try:
+            if output := frame.decompress(data[place : place + 1]):
+                yield output
+        except _DECOMPRESSION_ERRORS:
+            return
 
 
 def read_lines(

@@ -27,10 +27,11 @@ from data_prep.extract_plan import (
     purged_digest,
     settings_of,
 )
-from data_prep.extract_run import PURGED_IDS_FILE, ExtractRun
+from data_prep.extract_run import ExtractRun
 from data_prep.filters import FilterSet
 from data_prep.inventory import Inventory, take_inventory
 from data_prep.publication import go_on_publishing, read_manifest
+from data_prep.purging.ids import PURGED_IDS_FILE
 from data_prep.stages import JsonObject
 from dialogpt.command_line import parse_config, run_command
 from dialogpt.folders import begin_folder, sole_use
@@ -60,6 +61,12 @@ def extract(config: ExtractConfig, resolved: str) -> None:
         UserError: the dumps or the output folder are not as they should be.
         SystemExit: with DAMAGED_INPUT, after everything is written.
     """
+    if config.engine == "spark":
+        from data_prep.spark.entry import extract_with_spark  # an optional library
+
+        damages = extract_with_spark(config, config.spark, resolved, master=config.master)
+        _report_damage(damages)
+        return
     output = Path(config.output)
     inventory = take_inventory(Path(config.dumps))
     filters = FilterSet.from_config(config.filters)

@@ -28,7 +28,10 @@ FINISH_RULES = "finish-1"
 RULES = [READ_RULES, BUILD_RULES, FINISH_RULES]
 
 _SHIPPED = ("", "default")
-_WITHOUT_EFFECT = {"dumps", "output", "num_workers", "num_partitions", "keep_work_files"}
+_WITHOUT_EFFECT = {
+    *("dumps", "output", "num_workers", "num_partitions", "keep_work_files"),
+    *("engine", "master", "spark"),
+}
 """Options that do not change which dialogues are written."""
 _LISTS = ("frequent_words", "offensive_phrases", "excluded_subreddits")
 _FINISHING = {"bland_share", "bland_count"}
@@ -48,6 +51,8 @@ def settings_of(config: ExtractConfig) -> JsonObject:
         source = settings["filters"][name]
         if source not in _SHIPPED:
             settings["filters"][name] = f"{source} (sha256 {_digest(Path(source))[:16]})"
+    if keys := settings["reference"]["keys"]:
+        settings["reference"]["keys"] = f"{keys} (sha256 {_digest(Path(keys))[:16]})"
     return settings
 
 
@@ -57,14 +62,19 @@ def _digest(path: Path) -> str:
     return file_sha256(path)
 
 
-def read_key(dump: DumpFile, num_partitions: int, *, keep_rejects: bool) -> str:
+def read_key(dump: DumpFile, num_partitions: int, config: ExtractConfig) -> str:
     """Of reading a dump. Size and time of change stand for the content, as they do for make."""
-    reading = _reading(dump, num_partitions, keep_rejects)
+    reading = _reading(dump, num_partitions, config)
     return key_of(reading, dump.size, dump.path.stat().st_mtime_ns)
 
 
-def _reading(dump: DumpFile, num_partitions: int, keep_rejects: bool) -> list[Any]:
-    return [READ_RULES, dump.kind, dump.month, num_partitions, keep_rejects]
+def _reading(dump: DumpFile, num_partitions: int, config: ExtractConfig) -> list[Any]:
+    reading = [READ_RULES, dump.kind, dump.month, num_partitions, config.keep_rejects]
+    if config.preset == "reference":
+        reference = config.reference
+        keys = _digest(Path(reference.keys)) if reference.keys else ""
+        reading += [reference.max_words, reference.use_title, keys]
+    return reading
 
 
 def build_key(
@@ -100,7 +110,7 @@ def purged_digest(purged_ids: Path) -> str:
 
 
 def forgive_touched_dumps(
-    stage: Stage[Any], units: Sequence[Unit[Any]], *, keep_rejects: bool
+    stage: Stage[Any], units: Sequence[Unit[Any]], config: ExtractConfig
 ) -> None:
     """Take readings of dumps that are the same to the byte for those of the dumps of now.
 
@@ -109,22 +119,22 @@ def forgive_touched_dumps(
     Args:
         stage: of reading; the results have "sha256" and what `reading_note` gives.
         units: with a ReadTask each.
-        keep_rejects: whether unusable lines are kept.
+        config: what else a reading depends on.
     """
     for unit in units:
         marker = stage.marker(unit)
         if stage.is_done(unit) or not marker.is_file():
             continue
         result, dump = stage.result(unit), unit.task.dump
-        reading = _reading(dump, unit.task.num_partitions, keep_rejects)
+        reading = _reading(dump, unit.task.num_partitions, config)
         same = result["reading"] == reading and result["size"] == dump.size
         if same and result["sha256"] == file_sha256(dump.path):
             write_json(marker, {"key": unit.key, "result": result})
 
 
-def reading_note(dump: DumpFile, num_partitions: int, *, keep_rejects: bool) -> JsonObject:
+def reading_note(dump: DumpFile, num_partitions: int, config: ExtractConfig) -> JsonObject:
     """What a reading must note for `forgive_touched_dumps`, but for the checksum."""
-    return {"reading": _reading(dump, num_partitions, keep_rejects), "size": dump.size}
+    return {"reading": _reading(dump, num_partitions, config), "size": dump.size}
 
 
 def input_note(dump: DumpFile, sha256: str) -> JsonObject:

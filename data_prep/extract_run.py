@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import orjson
 
 from data_prep import native
@@ -15,17 +14,15 @@ from data_prep.config import ExtractConfig
 from data_prep.counts import (
     MonthCounts,
     as_text,
-    as_tsv,
-    count_names,
     merged,
     require_sums,
     with_total,
 )
 from data_prep.dialogues import DIALOGUES_FOLDER
 from data_prep.duplicates.search import find_duplicates
+from data_prep.extract_layout import Layout
 from data_prep.extract_plan import (
     RULES,
-    agree_on_num_partitions,
     build_key,
     finish_key,
     forgive_touched_dumps,
@@ -37,22 +34,21 @@ from data_prep.extract_stages import (
     BuildTask,
     BuiltFiles,
     ReadTask,
-    Spill,
-    build_partition,
     read_dump,
 )
 from data_prep.filters import FilterSet
 from data_prep.finish import CorpusRules, FinishTask, finish_partition
 from data_prep.inventory import DumpFile, Inventory
+from data_prep.presets import PRESETS
 from data_prep.publication import publish
+from data_prep.purging.dialogues import keep_out
+from data_prep.purging.ids import PURGED_IDS_FILE
+from data_prep.reference.build import LINES_FOLDER, LinesTask, write_month
 from data_prep.rejects import Example, least_examples
 from data_prep.stages import JsonObject, Stage, Task, Unit, Workers, key_of, run_stage
+from data_prep.summaries import Findings, summary_files
 from dialogpt.records import write_json, write_text
 
-PURGED_IDS_FILE = "purged_ids.txt"
-"""Comments and threads that `python -m data_prep purge` has removed; they do not come back."""
-
-_TOP_TRIGRAMS = 100
 _FEW_CORES = 4
 
 
@@ -95,10 +91,10 @@ class ExtractRun:
         self._output = Path(config.output)
         self._work = self._output / "work"
         self._final = self._work / "final"
-        self._num_partitions = agree_on_num_partitions(
-            config.num_partitions, inventory.comment_dumps, self._work
-        )
-        self._names = [f"part-{number:05d}" for number in range(self._num_partitions)]
+        self._final_key = ""
+        self._layout = Layout(config, inventory, self._work)
+        self._parts = self._layout.parts
+        self._preset = PRESETS[config.preset]
 
     def extract(self) -> "Outcome":
         """Do what is not done yet, and give the results their names."""
@@ -106,14 +102,14 @@ class ExtractRun:
             unfinished.unlink()
         with Workers(self._config.num_workers, preload=["data_prep.extract_run"]) as workers:
             readings = self._read(workers)
-            inputs = list(zip(self._inventory.dumps, readings, strict=True))
-            built_key = build_key(self._settings, inputs, self._num_partitions)
-            built = self._build(workers, readings, built_key)
-            frequent = self._frequent_trigrams(workers, built_key)
-            finished = self._finish(workers, built_key, frequent)
-        results = [*readings, *built, *finished]
-        counts = self._counts(results)
+            built, key = self._build(workers, readings)
+            frequent = self._frequent_trigrams(workers, key)
+            finished = self._finish(workers, key, frequent)
+            lines = self._lines(workers)
+        results = [*readings, *built, *finished, *lines]
+        counts = self._counts([*readings, *built, *finished])
         self._write_summaries(counts, results, frequent)
+        keep_out(self._final, self._output / PURGED_IDS_FILE)
         manifest = self._manifest(counts, readings, finished)
         publish(self._final, self._output, manifest)
         peak_memory = max(result["peak_memory"] for result in results)
@@ -121,7 +117,7 @@ class ExtractRun:
 
     def _counts(self, results: Sequence[JsonObject]) -> MonthCounts:
         no_counts: MonthCounts = {dump.month: {} for dump in self._inventory.dumps}
-        names = count_names(self._filters.reasons)
+        names = self._preset.count_names(self._filters)
         counts = merged([no_counts, *(result["counts"] for result in results)], names)
         require_sums(counts)
         return counts
@@ -139,27 +135,24 @@ class ExtractRun:
         for folder in ("spills", "examples"):
             (self._work / folder).mkdir(parents=True, exist_ok=True)
         num_processes, num_threads = share_out(self._inventory.dumps, workers.num_workers)
-        keep_rejects = self._config.keep_rejects
         units = []
         for dump, threads in zip(self._inventory.dumps, num_threads, strict=True):
             task = ReadTask(
                 dump=dump,
-                spill=self._spill(dump),
-                num_partitions=self._num_partitions,
+                spill=self._layout.spill(dump),
+                num_partitions=self._layout.num_partitions(dump),
                 num_threads=threads,
                 examples=self._examples(f"read-{dump.kind}_{dump.month}"),
                 rejects=self._rejects(f"read-{dump.kind}_{dump.month}"),
+                config=self._config,
             )
-            key = read_key(dump, self._num_partitions, keep_rejects=keep_rejects)
+            key = read_key(dump, task.num_partitions, self._config)
             units.append(Unit(f"{dump.kind}_{dump.month}", task, dump.size, key))
         stage: Stage[ReadTask] = self._stage("read", "B", read_dump)
-        forgive_touched_dumps(stage, units, keep_rejects=keep_rejects)
+        forgive_touched_dumps(stage, units, self._config)
         if num_processes == 1:
             return run_stage(stage, units, num_workers=1)
         return run_stage(stage, units, workers=workers)
-
-    def _spill(self, dump: DumpFile) -> Path:
-        return self._work / "spills" / f"{dump.kind}_{dump.month}.arrow"
 
     def _examples(self, name: str) -> Path:
         return self._work / "examples" / f"{name}.json"
@@ -170,46 +163,46 @@ class ExtractRun:
         return self._work / "rejects" / f"{name}.parquet"
 
     def _build(
-        self, workers: Workers, readings: Sequence[JsonObject], key: str
-    ) -> list[JsonObject]:
-        """Spills -> candidates."""
-        spills = tuple(Spill(self._spill(dump), dump) for dump in self._inventory.dumps)
-        num_comments = np.zeros(self._num_partitions, np.int64)
-        for dump, reading in zip(self._inventory.dumps, readings, strict=True):
-            if dump.kind == "RC":
-                num_comments += reading["num_rows"]
-        units = [
-            Unit(
-                name,
-                BuildTask(
-                    number=number,
-                    spills=spills,
-                    files=BuiltFiles.of(self._work, name),
-                    num_buckets=self._num_buckets if self._drops_bland else 0,
-                    config=self._config,
-                ),
-                int(num_comments[number]),
-                key,
+        self, workers: Workers, readings: Sequence[JsonObject]
+    ) -> tuple[list[JsonObject], str]:
+        """Spills -> candidates; and a key that stands for all of them."""
+        reading_of = dict(zip(self._inventory.dumps, readings, strict=True))
+        units = []
+        for part in self._parts:
+            task = BuildTask(
+                number=part.number,
+                spills=part.spills,
+                files=BuiltFiles.of(self._work, part.name),
+                num_buckets=self._num_buckets if self._drops_bland else 0,
+                config=self._config,
             )
-            for number, name in enumerate(self._names)
-        ]
-        stage: Stage[BuildTask] = self._stage("build", " comments", build_partition)
-        return run_stage(stage, units, workers=workers)
+            inputs = [(dump, reading_of[dump]) for dump in part.dumps]
+            key = build_key(self._settings, inputs, part.num_partitions)
+            comments = [reading for dump, reading in inputs if dump.kind == "RC"]
+            size = sum(reading["num_rows"][part.number] for reading in comments)
+            units.append(Unit(part.name, task, size, key))
+        stage: Stage[BuildTask] = self._stage("build", " comments", self._preset.build)
+        results = run_stage(stage, units, workers=workers)
+        return results, key_of([unit.key for unit in units])
 
     @property
     def _num_buckets(self) -> int:
         """Of trigrams. A bucket opens the file of each partition: many of both were too many."""
-        return max(min(self._num_partitions, _FEW_CORES), self._num_partitions // 8)
+        return max(min(len(self._parts), _FEW_CORES), len(self._parts) // 8)
 
     @property
     def _drops_bland(self) -> bool:
-        return self._config.filters.bland_share > 0
+        return self._config.preset == "paper" and self._config.filters.bland_share > 0
+
+    @property
+    def _writes_test_items(self) -> bool:
+        return self._config.preset == "paper" and self._config.multiref.min_responses > 0
 
     def _frequent_trigrams(self, workers: Workers, built_key: str) -> Path | None:
         """Counts of partitions -> the frequent trigrams of the corpus."""
         if not self._drops_bland:
             return None
-        runs = tuple(BuiltFiles.of(self._work, name).trigrams for name in self._names)
+        runs = tuple(BuiltFiles.of(self._work, part.name).trigrams for part in self._parts)
         min_count = self._config.filters.bland_count
         units = [
             Unit(
@@ -233,7 +226,7 @@ class ExtractRun:
 
     def _finish(self, workers: Workers, built_key: str, frequent: Path | None) -> list[JsonObject]:
         """Candidates -> dialogues, in a folder that waits to be published."""
-        candidates = [BuiltFiles.of(self._work, name).candidates for name in self._names]
+        candidates = [BuiltFiles.of(self._work, part.name).candidates for part in self._parts]
         purged_ids = self._output / PURGED_IDS_FILE
         key = finish_key(self._settings, built_key, purged_ids)
         rules = CorpusRules(frequent, self._config.filters.bland_share, purged_ids, key)
@@ -251,25 +244,48 @@ class ExtractRun:
         stage: Stage[FinishTask] = self._stage("finish", " dialogues", finish_partition)
         self._open_final(key, stage)
         units = []
-        for number, name in enumerate(self._names):
+        for number, part in enumerate(self._parts):
             task = FinishTask(
                 number=number,
                 candidates=candidates[number],
                 rules=rules,
                 duplicates=duplicates[number],
                 output=self._final / DIALOGUES_FOLDER,
-                examples=self._examples(f"finish-{name}"),
-                rejects=self._rejects(f"finish-{name}"),
+                examples=self._examples(f"finish-{part.name}"),
+                rejects=self._rejects(f"finish-{part.name}"),
             )
-            units.append(Unit(name, task, num_candidates(task.candidates), key))
+            units.append(Unit(part.name, task, num_candidates(task.candidates), key))
+        return run_stage(stage, units, workers=workers)
+
+    def _lines(self, workers: Workers) -> list[JsonObject]:
+        """The public code's lines, a file a month: preset "reference"."""
+        if self._config.preset != "reference":
+            return []
+        parts: dict[str, list[tuple[Path, Path]]] = {}
+        for part in self._parts:
+            files = BuiltFiles.of(self._work, part.name)
+            of_month = parts.setdefault(part.dumps[0].month, [])
+            of_month.append((files.lines, files.candidates))
+        units = []
+        for month, of_month in parts.items():
+            task = LinesTask(
+                month=month,
+                parts=tuple(of_month),
+                purged_ids=self._output / PURGED_IDS_FILE,
+                output=self._final / LINES_FOLDER / f"{month}.tsv",
+            )
+            units.append(Unit(month, task, 1, self._final_key))
+        stage: Stage[LinesTask] = self._stage("lines", " months", write_month)
         return run_stage(stage, units, workers=workers)
 
     def _open_final(self, key: str, stage: Stage[FinishTask]) -> None:
         """Go on with the folder of an interrupted run if it was to hold the same; else empty it."""
+        self._final_key = key
         note = self._work / "final.json"
         if self._final.is_dir() and note.is_file() and orjson.loads(note.read_bytes()) == key:
             return
-        shutil.rmtree(stage.markers, ignore_errors=True)
+        for markers in (stage.markers, stage.markers.with_name("lines")):
+            shutil.rmtree(markers, ignore_errors=True)
         shutil.rmtree(self._final, ignore_errors=True)
         write_json(note, key)
         self._final.mkdir(parents=True)
@@ -278,44 +294,39 @@ class ExtractRun:
         self, counts: MonthCounts, results: Sequence[JsonObject], frequent: Path | None
     ) -> None:
         """What stands beside the dialogues."""
-        final = self._final
-        (final / "counts.tsv").write_text(as_tsv(counts), encoding="utf-8")
-        damages = [result["damage"] for result in results if result.get("damage")]
-        write_json(
-            final / "counts.json",
-            {
-                "months": with_total(counts),
-                "damaged_archives": damages,
-                "unusable_lines": _unusable(results),
-                "missing": list(self._inventory.notes),
-                "skipped": list(self._inventory.skipped),
-            },
-        )
         examples: list[Example] = []
         for name in self._unit_names():
             of_unit = orjson.loads(self._examples(name).read_bytes())
             examples = least_examples([*examples, *of_unit])
-        write_json(final / "examples.json", examples)
-        if self._drops_bland:
-            write_text(final / "frequent_trigrams.tsv", _trigram_lines(frequent))
-        if self._config.multiref.min_responses:
+        findings = Findings(
+            inventory=self._inventory,
+            counts=counts,
+            damages=[result["damage"] for result in results if result.get("damage")],
+            unusable=_unusable(results),
+            examples=examples,
+            frequent=read_frequent(frequent) if self._drops_bland else None,
+        )
+        for file_name, text in summary_files(findings).items():
+            write_text(self._final / file_name, text)
+        if self._writes_test_items:
             self._write_test_items()
         if self._config.keep_rejects:
-            (final / "rejects").mkdir(exist_ok=True)
+            (self._final / "rejects").mkdir(exist_ok=True)
             for path in filter(None, map(self._rejects, self._unit_names())):
-                link_or_copy(path, final / "rejects" / path.name)
+                link_or_copy(path, self._final / "rejects" / path.name)
 
     def _unit_names(self) -> list[str]:
         """Of all units of this run that drop something; there may be files of others about."""
         dumps = [f"read-{dump.kind}_{dump.month}" for dump in self._inventory.dumps]
-        return dumps + [f"{stage}-{name}" for stage in ("build", "finish") for name in self._names]
+        names = [part.name for part in self._parts]
+        return dumps + [f"{stage}-{name}" for stage in ("build", "finish") for name in names]
 
     def _write_test_items(self) -> None:
         """The items of all partitions as one file."""
         (self._final / "testset").mkdir(exist_ok=True)
         with (self._final / "testset" / "multiref.jsonl").open("wb") as output:
-            for name in self._names:
-                with BuiltFiles.of(self._work, name).test_items.open("rb") as items:
+            for part in self._parts:
+                with BuiltFiles.of(self._work, part.name).test_items.open("rb") as items:
                     shutil.copyfileobj(items, output)
 
     def _manifest(
@@ -332,7 +343,7 @@ class ExtractRun:
         return {
             "rules": RULES,
             "settings": self._settings,
-            "num_partitions": self._num_partitions,
+            "num_partitions": self._layout.asked_for,
             "inputs": {
                 dump.name: input_note(dump, reading["sha256"])
                 for dump, reading in zip(self._inventory.dumps, readings, strict=True)
@@ -373,10 +384,3 @@ def _unusable(results: Sequence[JsonObject]) -> dict[str, list[str]]:
         for reason, lines in result.get("unusable", {}).items():
             unusable.setdefault(reason, []).extend(lines)
     return unusable
-
-
-def _trigram_lines(frequent: Path | None) -> str:
-    """The trigrams that are seen most, one a line with its count."""
-    top = read_frequent(frequent).sort_by([("count", "descending"), ("trigram", "ascending")])
-    rows = top.slice(0, _TOP_TRIGRAMS).to_pylist()
-    return "".join(f"{row['trigram']}\t{row['count']}\n" for row in rows)

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,11 +27,14 @@ from data_prep.filters import FilterSet
 from data_prep.inventory import DumpFile
 from data_prep.multiref import test_items
 from data_prep.partitions import SpillWriter, read_owned
-from data_prep.posts import COMMENTS, SUBMISSIONS, ParsedBlock, UnusableLine, parse_block
+from data_prep.posts import COMMENTS, ParsedBlock, UnusableLine, parse_block
 from data_prep.rejects import Rejects
+from data_prep.sifting import Sifted, Sifter, sifter_for
 from data_prep.stages import JsonObject, peak_memory
 from data_prep.trees import candidate_tables, grow_trees
 from dialogpt.records import write_json, write_text
+
+Made = TypeVar("Made")
 
 EXAMPLES_PER_REASON = 3
 """Unusable lines of each kind that are shown, a file."""
@@ -51,6 +54,7 @@ class ReadTask:
         num_threads: how many read at once.
         examples: file for some of the lines that hold no post.
         rejects: Parquet file for all of them, or None.
+        config: says which posts stay.
     """
 
     dump: DumpFile
@@ -59,6 +63,7 @@ class ReadTask:
     num_threads: int
     examples: Path
     rejects: Path | None
+    config: ExtractConfig
 
 
 def read_dump(task: ReadTask, report: Callable[[int], object]) -> JsonObject:
@@ -72,11 +77,11 @@ def read_dump(task: ReadTask, report: Callable[[int], object]) -> JsonObject:
         JSON: "counts" (by month), "unusable" (reason -> lines), "damage" (null, or what is wrong
         with the archive), "num_rows" (posts of each partition), "sha256" of the dump.
     """
-    reader = DumpReader(task.dump, task.rejects)
+    reader = DumpReader(task.dump, task.rejects, sifter_for(task.dump, task.config))
     digest = hashlib.sha256()
     with SpillWriter(
         task.spill,
-        reader.post_format.schema,
+        reader.schema,
         thread_column="link_id" if task.dump.kind == "RC" else "id",
         num_partitions=task.num_partitions,
     ) as spill:
@@ -90,13 +95,13 @@ def read_dump(task: ReadTask, report: Callable[[int], object]) -> JsonObject:
         "num_rows": spill.num_rows.tolist(),
         "sha256": digest.hexdigest(),
         "peak_memory": peak_memory(),
-        **reading_note(task.dump, task.num_partitions, keep_rejects=task.rejects is not None),
+        **reading_note(task.dump, task.num_partitions, task.config),
     }
 
 
 def in_threads(
-    work: Callable[[LineBlock], ParsedBlock], blocks: Iterable[LineBlock], num_threads: int
-) -> Iterator[ParsedBlock]:
+    work: Callable[[LineBlock], Made], blocks: Iterable[LineBlock], num_threads: int
+) -> Iterator[Made]:
     """What the work makes of each block, in order; several are worked on at once.
 
     An exception of the blocks comes after all that was made of the blocks before it.
@@ -107,7 +112,7 @@ def in_threads(
     source = iter(blocks)
     failure: Exception | None = None
     with ThreadPoolExecutor(num_threads) as threads:
-        running: list[Future[ParsedBlock]] = []
+        running: list[Future[Made]] = []
         while True:
             try:
                 block = next(source, None)
@@ -128,17 +133,19 @@ class DumpReader:
     """Counts what the blocks of one dump hold.
 
     Attributes:
-        post_format: of its lines.
+        schema: of the posts that stay.
     """
 
-    def __init__(self, dump: DumpFile, rejects: Path | None) -> None:
+    def __init__(self, dump: DumpFile, rejects: Path | None, sifter: Sifter) -> None:
         """Begin to count.
 
         Args:
             dump: which; the file itself is not opened.
             rejects: Parquet file for the lines that hold no post, or None.
+            sifter: says how lines are read, and which posts stay.
         """
-        self.post_format = COMMENTS if dump.kind == "RC" else SUBMISSIONS
+        self.schema = sifter.schema
+        self._sifter = sifter
         self._tally = Tally()
         self._rejects = Rejects(rejects)
         self._shown: dict[str, list[str]] = {}
@@ -149,16 +156,18 @@ class DumpReader:
     def posts(
         self, blocks: Iterable[LineBlock], *, num_threads: int = 1
     ) -> Iterator[pa.RecordBatch]:
-        """The posts of each block, as far as the archive is in order."""
+        """The posts of each block that stay, as far as the archive is in order."""
         try:
-            for parsed in in_threads(
-                lambda block: parse_block(block, self.post_format), blocks, num_threads
-            ):
-                yield self._posts_of(parsed)
+            for parsed, sifted in in_threads(self._sifted, blocks, num_threads):
+                yield self._posts_of(parsed, sifted)
         except DamagedArchiveError as error:
             self._damage = f"{self._dump.name}: {error}, in line {error.line_number:,}"
-            rest = parse_block(LineBlock(error.line_number, error.partial_line), self.post_format)
-            yield self._posts_of(rest, unusable_because=TRUNCATED_ARCHIVE)
+            rest = LineBlock(error.line_number, error.partial_line)
+            yield self._posts_of(*self._sifted(rest), unusable_because=TRUNCATED_ARCHIVE)
+
+    def _sifted(self, block: LineBlock) -> tuple[ParsedBlock, Sifted]:
+        parsed = parse_block(block, self._sifter.post_format)
+        return parsed, self._sifter.sift(parsed.posts)
 
     def result(self) -> JsonObject:
         """JSON: "counts", "unusable", "examples", "damage", as `read_dump` returns them."""
@@ -170,9 +179,15 @@ class DumpReader:
             "damage": self._damage,
         }
 
-    def _posts_of(self, parsed: ParsedBlock, *, unusable_because: str = "") -> pa.RecordBatch:
-        """The posts of a block, after counting them and the lines that are none."""
+    def _posts_of(
+        self, parsed: ParsedBlock, sifted: Sifted, *, unusable_because: str = ""
+    ) -> pa.RecordBatch:
+        """The posts of a block that stay, after counting the others and the lines that are none."""
         month = self._dump.month
+        posts, drops = sifted
+        posts, more_drops = self._sifter.sift_in_order(posts)
+        for reason, number in (*drops.items(), *more_drops.items()):
+            self._tally.add(month, f"{self._noun}_dropped.{reason}", number)
         self._tally.add(month, f"{self._noun}_read", parsed.posts.num_rows + len(parsed.unusable))
         by_reason: dict[str, list[UnusableLine]] = {}
         for line in parsed.unusable:
@@ -185,7 +200,7 @@ class DumpReader:
             shown = self._shown.setdefault(reason, [])
             for line in lines[: EXAMPLES_PER_REASON - len(shown)]:
                 shown.append(f"{self._dump.name}:{line.line_number}: {line.excerpt}")
-        return parsed.posts
+        return posts
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +216,8 @@ class BuildTask:
     """A partition to make candidates of.
 
     Attributes:
-        number: which.
-        spills: of all dumps, in the order of months.
+        number: which of those that the posts were dealt to.
+        spills: of all dumps that have posts of it, in the order of months.
         files: where the results go.
         num_buckets: to how many buckets the trigrams of responses are dealt; 0 counts none.
         config: turn limits, filters, splits.
@@ -222,6 +237,7 @@ class BuiltFiles:
     candidates: Path
     test_items: Path
     trigrams: Path
+    lines: Path
     examples: Path
     rejects: Path
 
@@ -232,6 +248,7 @@ class BuiltFiles:
             candidates=work / "candidates" / f"{name}.arrow",
             test_items=work / "test_items" / f"{name}.jsonl",
             trigrams=work / "trigrams" / f"{name}.arrow",
+            lines=work / "lines" / f"{name}.arrow",
             examples=work / "examples" / f"build-{name}.json",
             rejects=work / "rejects" / f"build-{name}.parquet",
         )
@@ -304,6 +321,12 @@ def load_submission_ids(spills: Iterable[Spill], partition: int) -> Any:
     """(n,) int64: the submissions of a partition that are in any dump."""
     columns = [table.column("id").to_numpy() for _, table in _tables(spills, "RS", partition)]
     return np.concatenate([np.zeros(0, np.int64), *columns])
+
+
+def spilled(spills: Iterable[Spill], kind: str, partition: int, schema: pa.Schema) -> pa.Table:
+    """The posts of one kind in a partition, in the order of the dump."""
+    tables = [table for _, table in _tables(spills, kind, partition)]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
 def _tables(spills: Iterable[Spill], kind: str, partition: int) -> list[tuple[DumpFile, pa.Table]]:

@@ -1,7 +1,7 @@
 """Which dump files a folder holds: months, kinds, what is missing and what is left alone."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -67,14 +67,28 @@ def take_inventory(folder: Path) -> Inventory:
         UserError: no folder, no RC file in it, or two files of one kind and month.
     """
     require_folder(folder, "a folder of RC_YYYY-MM.* dumps", "check --dumps")
+    sizes = {path: path.stat().st_size if path.is_file() else None for path in folder.iterdir()}
+    return inventory_of(str(folder), sizes)
+
+
+def inventory_of(folder: str, sizes: Mapping[Path, int | None]) -> Inventory:
+    """The dumps among the entries of a folder.
+
+    Args:
+        folder: as messages call it.
+        sizes: its entries, with the bytes of those that are files.
+
+    Raises:
+        UserError: no RC file, or two files of one kind and month.
+    """
     dumps, skipped = [], []
-    for path in sorted(folder.iterdir()):
+    for path, size in sorted(sizes.items()):
         match = _DUMP_NAME.fullmatch(path.name)
-        if match is None or not path.is_file():
+        if match is None or size is None:
             skipped.append(path.name)
             continue
         kind: Kind = "RC" if match["kind"] == "RC" else "RS"
-        dumps.append(DumpFile(path, kind, match["month"], path.stat().st_size))
+        dumps.append(DumpFile(path, kind, match["month"], size))
     dumps.sort(key=lambda dump: (dump.kind, dump.month))
     for earlier, later in pairwise(dumps):
         if (earlier.kind, earlier.month) == (later.kind, later.month):

@@ -16,6 +16,19 @@ from dialogpt.records import write_json
 MANIFEST_FILE = "manifest.json"
 """What the results were made of, with checksums and counts."""
 
+RESULTS = (
+    "dialogues",
+    "counts.tsv",
+    "counts.json",
+    "examples.json",
+    "frequent_trigrams.tsv",
+    "testset",
+    "rejects",
+    "reference",
+    MANIFEST_FILE,
+)
+"""All that an extraction can leave; which of them it does leave depends on its options."""
+
 _NEXT = "next"
 
 
@@ -27,7 +40,10 @@ def publish(final: Path, output: Path, manifest: JsonObject) -> None:
         output: where they go.
         manifest: describes them.
     """
-    write_json(final / MANIFEST_FILE, manifest)
+    names = {MANIFEST_FILE, *(path.name for path in final.iterdir())}
+    if unknown := names.difference(RESULTS):
+        raise AssertionError(f"not listed as results of an extraction: {sorted(unknown)}")
+    write_json(final / MANIFEST_FILE, {**manifest, "results": sorted(names)})
     final.rename(output / _NEXT)
     go_on_publishing(output)
 
@@ -37,13 +53,22 @@ def go_on_publishing(output: Path) -> None:
     following = output / _NEXT
     if not following.is_dir():
         return
-    (output / MANIFEST_FILE).unlink(missing_ok=True)  # of results that begin to go
+    if manifest := read_manifest(following):
+        (output / MANIFEST_FILE).unlink(missing_ok=True)  # of results that begin to go
+        # What only an earlier run left would pass for a result of this one.
+        for name in {*RESULTS}.difference(manifest["results"]):
+            _remove(output / name)
     for path in sorted(following.iterdir(), key=lambda path: path.name == MANIFEST_FILE):
-        old = output / path.name
-        if old.is_dir():
-            shutil.rmtree(old)
-        path.replace(old)
+        _remove(output / path.name)
+        path.replace(output / path.name)
     following.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def read_manifest(output: Path) -> JsonObject | None:

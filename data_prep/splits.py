@@ -33,6 +33,11 @@ def split_of(thread_id: str, config: SplitConfig) -> Split:
     return "train"
 
 
+def dealt_by_hash(config: SplitConfig) -> SplitConfig:
+    """What the hash decides: where time decides about the test split, only the rest."""
+    return replace(config, test_fraction=0.0) if config.test_months else config
+
+
 def split_codes(
     thread_ids: NDArray[np.int64], months: NDArray[np.int32], config: SplitConfig
 ) -> NDArray[np.int8]:
@@ -46,8 +51,7 @@ def split_codes(
     first_rows = np.flatnonzero(np.diff(thread_ids, prepend=-1))
     if not len(first_rows):
         return np.zeros(0, np.int8)
-    # Where time decides about the test split, the hash is left to deal the rest.
-    dealing = replace(config, test_fraction=0.0) if config.test_months else config
+    dealing = dealt_by_hash(config)
     threads = encode_ids(thread_ids[first_rows], "t3_").to_pylist()
     codes = np.array([SPLITS.index(split_of(thread, dealing)) for thread in threads], np.int8)
     first, last = config.test_month_numbers

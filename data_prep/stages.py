@@ -128,21 +128,10 @@ def run_stage(
     ) as bar:
         if workers is None:
             with Workers(num_workers) as workers:
-                _run(stage, pending, workers, bar)
+                workers.run(stage, pending, bar)
         else:
-            _run(stage, pending, workers, bar)
+            workers.run(stage, pending, bar)
     return [stage.result(unit) for unit in units]
-
-
-def _run(
-    stage: Stage[Task], units: Sequence[Unit[Task]], workers: "Workers", bar: "tqdm[Any]"
-) -> None:
-    if min(workers.num_workers, len(units)) > 1:
-        _run_in_processes(stage, units, workers, bar)
-        return
-    for unit in units:
-        with _named_errors(stage, unit):
-            _do(stage, unit, bar.update)
 
 
 def _do(stage: Stage[Task], unit: Unit[Task], report: Report) -> None:
@@ -173,6 +162,10 @@ def _named_errors(stage: Stage[Task], unit: Unit[Task]) -> Iterator[None]:
         yield
     except (UserError, OSError) as error:
         raise UserError(f"{where}: {error}; mend it, then give the same command again") from error
+    except MemoryError as error:
+        raise UserError(
+            f"{where}: not enough memory; give the same command again with fewer --num_workers"
+        ) from error
     except BrokenProcessPool as error:
         raise UserError(
             f"{where}: a process was killed, perhaps for want of memory; give the same command "
@@ -218,6 +211,15 @@ class Workers:
     ) -> None:
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
+
+    def run(self, stage: Stage[Task], units: Sequence[Unit[Task]], bar: "tqdm[Any]") -> None:
+        """Do some units, write their markers, and move the bar on."""
+        if min(self.num_workers, len(units)) > 1:
+            _run_in_processes(stage, units, self, bar)
+            return
+        for unit in units:
+            with _named_errors(stage, unit):
+                _do(stage, unit, bar.update)
 
     def executor(self) -> tuple[ProcessPoolExecutor, "Synchronized[int]"]:
         """The processes, and the number in which they report how much all of them have done."""

@@ -52,7 +52,11 @@ def parse_config(
         )
     options = parser.parse_args(_with_underscores(sys.argv[1:] if argv is None else argv))
     try:
-        values = vars(parser.instantiate(options))
+        # jsonargparse hides a field named like a method of its namespaces ("keys") behind a mark.
+        values = {
+            name.removeprefix("\u200b"): value
+            for name, value in vars(parser.instantiate(options)).items()
+        }
         names = {field.name for field in fields(config_class)}  # type: ignore[arg-type]
         config = config_class(**{name: value for name, value in values.items() if name in names})
     except ValueError as error:

@@ -9,5 +9,8 @@ PyObject *posts_of_lines(PyObject *module, PyObject *arguments);
 PyObject *turns_of_bodies(PyObject *module, PyObject *arguments);
 PyObject *words_of_texts(PyObject *module, PyObject *arguments);
 PyObject *trigrams_of_words(PyObject *module, PyObject *arguments);
+PyObject *reference_comments(PyObject *module, PyObject *arguments);
+PyObject *reference_turns(PyObject *module, PyObject *arguments);
+PyObject *rows_of_pairs(PyObject *module, PyObject *arguments);
 
 #endif

@@ -11,6 +11,9 @@ static PyMethodDef METHODS[] = {
     {"turns_of_bodies", turns_of_bodies, METH_VARARGS, NULL},
     {"words_of_texts", words_of_texts, METH_VARARGS, NULL},
     {"trigrams_of_words", trigrams_of_words, METH_VARARGS, NULL},
+    {"reference_comments", reference_comments, METH_VARARGS, NULL},
+    {"reference_turns", reference_turns, METH_VARARGS, NULL},
+    {"rows_of_pairs", rows_of_pairs, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

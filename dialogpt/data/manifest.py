@@ -95,6 +95,12 @@ def write_manifest(
         text_rules=TEXT_RULES,
         shards=tuple(shards),
     )
+    save_manifest(folder, manifest)
+    return manifest
+
+
+def save_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write a manifest that there is already, or one that was made from it."""
     values = {name: getattr(manifest, name) for name in manifest.__slots__ if name != "shards"}
     totals = {"num_dialogues": manifest.num_dialogues, "num_tokens": manifest.num_tokens}
     write_json(
@@ -104,10 +110,9 @@ def write_manifest(
             "version": FORMAT_VERSION,
             **values,
             **totals,
-            "shards": [shard.to_json() for shard in shards],
+            "shards": [shard.to_json() for shard in manifest.shards],
         },
     )
-    return manifest
 
 
 def read_manifest(folder: Path, *, tokenizer: Tokenizer | None = None) -> Manifest:

@@ -159,9 +159,14 @@ class ShardReader:
         if self._environment is None:
             if not self._database.is_file():
                 raise UserError(f"{self._database}: missing; write the shards again")
-            self._environment = lmdb.open(
-                str(self._database), subdir=False, readonly=True, lock=False, readahead=False
-            )
+            try:
+                self._environment = lmdb.open(
+                    str(self._database), subdir=False, readonly=True, lock=False, readahead=False
+                )
+            except lmdb.Error as error:
+                raise UserError(
+                    f"{self._database}: damaged ({error}); write the shards again"
+                ) from error
         try:
             with self._environment.begin(buffers=True) as transaction:
                 value = transaction.get(number.to_bytes(4, "big"))

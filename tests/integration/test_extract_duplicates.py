@@ -1,5 +1,6 @@
 """Duplicates through the whole command: off by default, counted, shown, and redone for less."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from support_dumps import (
     turn_ids_of,
     write_dump,
 )
+
+from data_prep.presets import PRESETS
 
 QUESTION = "What do you think of the long and winding road that leads to her door?"
 ANSWER = "I think that it is the best of all the songs that they have ever made in their time."
@@ -85,7 +88,7 @@ def test_another_threshold_neither_reads_nor_builds_again(
         raise AssertionError("done again")
 
     monkeypatch.setattr("data_prep.extract_run.read_dump", fail)
-    monkeypatch.setattr("data_prep.extract_run.build_partition", fail)
+    monkeypatch.setitem(PRESETS, "paper", replace(PRESETS["paper"], build=fail))
     monkeypatch.setattr("data_prep.extract_run.merge_bucket", fail)
     near = (*options, "--duplicates.drop", "near")
     assert run_extract(dumps, tmp_path / "out", *near) == 0

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from support_dumps import (
 )
 
 from data_prep import extract_run
+from data_prep.presets import PRESETS
 
 MONTHS = ("2014-11", "2014-12", "2015-01")
 OPTIONS = (*NO_FILTERS, "--num_partitions", "3")
@@ -55,9 +57,11 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return called
 
-    for name in ("read_dump", "build_partition", "merge_bucket", "finish_partition"):
+    for name in ("read_dump", "merge_bucket", "finish_partition"):
         work = getattr(extract_run, name)
         monkeypatch.setattr(extract_run, name, counted(name.split("_")[0], work))
+    paper = PRESETS["paper"]
+    monkeypatch.setitem(PRESETS, "paper", replace(paper, build=counted("build", paper.build)))
     return stages
 
 
@@ -73,7 +77,7 @@ def same_but_for_times(results: dict[str, str], others: dict[str, str]) -> bool:
 
 EVERY_PARTITION = {"build": 3, "merge": 3, "finish": 3}
 CHANGES: dict[str, tuple[tuple[str, ...], dict[str, int], str]] = {
-    "a filter": (("--filters.max_words", "20"), EVERY_PARTITION, "filters.max_words was 200, is 20"),
+    "a filter": (("--filters.max_words", "20"), EVERY_PARTITION, "filters.max_words was 200"),
     "turn limits": (("--min_turns", "3"), EVERY_PARTITION, "min_turns was 2, is 3"),
     "splits": (("--split.valid_fraction", "0.5"), EVERY_PARTITION, "split.valid_fraction"),
     "a list": (("--filters.offensive_phrases", "LIST"), EVERY_PARTITION, "offensive_phrases"),
@@ -201,9 +205,7 @@ def test_purged_comments_do_not_come_back(extracted: tuple[Path, Path], done: li
     assert 0 < len(left) < len(everything)
 
 
-@pytest.mark.parametrize(
-    "stage", ["build_partition", "merge_bucket", "finish_partition", "publish"]
-)
+@pytest.mark.parametrize("stage", ["build", "merge_bucket", "finish_partition", "publish"])
 def test_what_another_config_left_unfinished_is_not_mixed_in(
     stage: str, extracted: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +214,11 @@ def test_what_another_config_left_unfinished_is_not_mixed_in(
     stopped = (*OPTIONS, "--min_turns", "3", "--keep_rejects")
     for number in range(3):
         with monkeypatch.context() as patch:
-            patch.setattr(extract_run, stage, stopping(getattr(extract_run, stage), number))
+            if stage == "build":
+                build = stopping(PRESETS["paper"].build, number)
+                patch.setitem(PRESETS, "paper", replace(PRESETS["paper"], build=build))
+            else:
+                patch.setattr(extract_run, stage, stopping(getattr(extract_run, stage), number))
             with pytest.raises(RuntimeError):
                 run_extract(dumps, output, *stopped)
         # Nothing has touched the results so far, so they are still those of the first config.

@@ -157,7 +157,7 @@ CALLS = [
     ("data_prep.stages write_json 14", "with a bucket that has no marker"),
     ("data_prep.finish DialogueWriter.write_table 8", "in the middle of a part"),
     ("data_prep.extract_run merged 1", "before the counts"),
-    ("data_prep.extract_run write_json 3", "between two files of counts"),
+    ("data_prep.extract_run write_text 2", "between two files of counts"),
     ("data_prep.publication Path.rename 1", "before the results get their names"),
     ("data_prep.publication Path.replace 1", "before the first result has its name"),
     ("data_prep.publication Path.replace 3", "when some results have their names"),

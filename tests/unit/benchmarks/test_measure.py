@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from benchmarks.measure import MeasuredCommandError, run_measured
 
 BURN = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
