@@ -1,0 +1,1 @@
+"""Conversations of other sources than Reddit, as the same dialogue files."""
