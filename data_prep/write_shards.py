@@ -17,7 +17,7 @@ from typing import Any
 from data_prep.config import ShardsConfig
 from data_prep.dialogues import dialogues_of, num_dialogues, part_files, read_part
 from data_prep.encode import encode_dialogues
-from data_prep.stages import JsonObject, Report, Stage, Unit, key_of, run_stage
+from data_prep.stages import JsonObject, Report, Stage, Unit, Workers, key_of, run_stage
 from dialogpt.command_line import UserError, parse_config, require_folder, run_command
 from dialogpt.data.manifest import (
     MANIFEST_FILE,
@@ -61,13 +61,26 @@ class ShardTask:
 def main(argv: list[str]) -> None:
     """Write the shards that the command line asks for."""
     config, _ = parse_config(ShardsConfig, argv, prog="python -m data_prep shards")
-    run_command(lambda: print(describe(write_shards(config), Path(config.output))))
+    run_command(lambda: print(describe(_write_shards(config), Path(config.output))))
 
 
-def write_shards(config: ShardsConfig) -> list[Manifest]:
+def _write_shards(config: ShardsConfig) -> list[Manifest]:
+    if config.engine == "local":
+        return write_shards(config)
+    from data_prep.spark.entry import shard_workers  # an optional library
+
+    with shard_workers(config, config.spark, master=config.master) as given:
+        return write_shards(*given)
+
+
+def write_shards(config: ShardsConfig, workers: Workers | None = None) -> list[Manifest]:
     """Write all shards that are not there yet; the manifest of every split.
 
     A part whose dialogues have changed since its shard was written gets a new one.
+
+    Args:
+        config: what to do.
+        workers: do the work; None starts processes, as many as the config says.
 
     Raises:
         UserError: no finished dialogues; no such tokenizer; or the output folder holds shards of
@@ -97,7 +110,9 @@ def write_shards(config: ShardsConfig) -> list[Manifest]:
         for split in SPLITS:
             _open_split(output / split, stage, units[split])
         all_units = [unit for split in SPLITS for unit in units[split]]
-        finished = iter(run_stage(stage, all_units, num_workers=config.num_workers))
+        finished = iter(
+            run_stage(stage, all_units, num_workers=config.num_workers, workers=workers)
+        )
         manifests = []
         for split in SPLITS:
             shards = [ShardInfo(**next(finished)) for _ in parts[split]]
