@@ -6,9 +6,14 @@ from importlib import import_module
 STAGES = {
     "sample": "write a small Reddit-like dump from real chit-chat",
     "extract": "dumps -> reply trees -> filtered dialogues (Parquet)",
+    "import": "conversations of other kinds (DailyDialog, chat exports, ...) -> dialogues",
+    "purge": "remove given comments from dialogues and shards",
+    "report": "one HTML page about a folder of dialogues: what was read, dropped and kept",
+    "testset": "write a published multi-reference test set from dumps and key lists",
     "contamination": "report what of a test set also stands in the training dialogues",
     "tokenizer": "train a SentencePiece tokenizer on the dialogues",
     "shards": "dialogues -> token ids -> LMDB shards",
+    "inspect": "show a dialogue of the shards token by token, with labels",
 }
 """Stage -> what it does, in the order of the flow."""
 
@@ -16,9 +21,14 @@ STAGES = {
 _MODULES = {
     "sample": "data_prep.sample",
     "extract": "data_prep.extract",
+    "import": "data_prep.importing.importer",
+    "purge": "data_prep.purging.command",
+    "report": "data_prep.reporting.report",
+    "testset": "data_prep.published.command",
     "contamination": "data_prep.contamination.command",
     "tokenizer": "data_prep.train_tokenizer",
     "shards": "data_prep.write_shards",
+    "inspect": "data_prep.inspecting",
 }
 
 

@@ -36,6 +36,7 @@ DATA_PREP_MAY_IMPORT = {
     "dialogpt.command_line",
     "dialogpt.folders",
     "dialogpt.data.chunks",
+    "dialogpt.data.features",
     "dialogpt.data.manifest",
     "dialogpt.data.shards",
 }
@@ -49,6 +50,11 @@ OWNERS = {
     "transformers": ("dialogpt.models.",),
     "rensa": ("data_prep.duplicates.minhash",),
     "ahocorasick": ("data_prep.blocklists",),
+    "datasets": ("data_prep.importing.hub_datasets",),
+    "nltk": ("data_prep.published.dstc7_tokens",),
+    "jinja2": ("data_prep.reporting.page",),
+    "pyspark": ("data_prep.spark.",),
+    "py4j": ("data_prep.spark.",),
 }
 # Each reads objects that run code, or writes them.
 FORBIDDEN = {"pickle", "shelve", "dill", "joblib", "marshal"}
