@@ -1,6 +1,7 @@
 """What the names of reasons mean, in a sentence each: docs/text-and-filters.md, shortened."""
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 _SENTENCES = {
@@ -42,6 +43,35 @@ _SENTENCES = {
     "not_json": "The line is not JSON.",
 }
 
+_REFERENCE_SENTENCES = {
+    # Comments, and submissions.
+    "few_comments": "The submission is said to have fewer than 2 comments.",
+    "removed": "The body is “[deleted]”.",
+    "quote": "The body holds “>”.",
+    "unknown_submission": (
+        "The submission is not in the month’s RS file, or not among those the release takes."
+    ),
+    "too_few_words": "The body has fewer than two words.",
+    "broken_row": "The author’s name would tear the release’s table.",
+    "not_in_keys": "The file of keys does not name the comment.",
+    "duplicate_id": "A later line of the same comment was taken.",
+    # Paths.
+    "unusable_submission": "The title is blank, or the permalink names no subreddit.",
+    "low_score": "The last comment has a score below {reference.min_score}.",
+    "too_few_turns": (
+        "Fewer than {reference.min_depth} turns: nobody answered, or a comment of more than "
+        "{reference.max_words} words lies between."
+    ),
+    "empty_response": "Of the response no token is left.",
+    "long_token": "A token of the response has more than 30 characters.",
+    "too_long": "The line has more than 200 tokens, weights and EOS counted.",
+    "url": "A turn holds an address.",
+    "bracket": "A turn holds one of “[”, “]”, “(” and “)”.",
+    "all_caps": "A turn holds five capitals in a row.",
+    "repeated_token": "The response says a token three times in a row.",
+}
+"""Of the preset "reference", where they differ from _SENTENCES: docs/reference-preset.md."""
+
 OFFENSIVE_REASONS = frozenset({"offensive", "excluded_subreddit"})
 """Reasons whose examples nobody should have to see unasked."""
 
@@ -49,7 +79,13 @@ OFFENSIVE_REASONS = frozenset({"offensive", "excluded_subreddit"})
 def explanation(reason: str, settings: Mapping[str, Any]) -> str:
     """What the reason means under the settings; "" for one that this version does not know."""
     filters = settings.get("filters", {})
-    return _SENTENCES.get(reason, "").format(
+    sentences = _SENTENCES
+    if settings.get("preset") == "reference":
+        sentences = {**_SENTENCES, **_REFERENCE_SENTENCES}
+    return sentences.get(reason, "").format(
+        reference=SimpleNamespace(
+            **{"min_score": 1, "min_depth": 2, "max_words": 30, **settings.get("reference", {})}
+        ),
         min_turns=settings.get("min_turns", 2),
         max_words=f"{filters.get('max_words', 200):,}",
         max_word_run=filters.get("max_word_run", 2),

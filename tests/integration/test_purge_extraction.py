@@ -109,30 +109,31 @@ def json_of(folder: Path) -> Any:
     return json.loads((folder / "extracted" / "counts.json").read_bytes())
 
 
+def files_holding_purged_ids(output: Path) -> set[str]:
+    """Names of the files with one of GONE; not of spills, which hold all comments of the dumps."""
+    # Lines of dumps spell comments without "t1_".
+    names = [*GONE, *(name.removeprefix("t1_") for name in GONE)]
+    traces = [re.compile(rf"\b{name}\b".encode()) for name in names]
+    return {
+        path.relative_to(output).as_posix()
+        for path in output.rglob("*")
+        if path.is_file() and path.name != "purged_ids.txt" and "work" not in path.parts
+        if any(trace.search(everything_in(path)) for trace in traces)
+    }
+
+
 def test_nothing_of_an_extraction_holds_what_was_purged(
     real_extraction: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(real_extraction, tmp_path / "made")
     output = tmp_path / "made" / "extracted"
 
-    def holding() -> set[str]:
-        """Names of the files with one of the ids."""
-        # Lines of dumps spell comments without "t1_".
-        traces = [re.compile(rf"\b{name.removeprefix('t1_')}\b".encode()) for name in GONE]
-        traces += [re.compile(rf"\b{name}\b".encode()) for name in GONE]
-        return {
-            path.relative_to(output).as_posix()
-            for path in output.rglob("*")
-            if path.is_file() and path.name != "purged_ids.txt" and path.suffix != ".arrow"
-            if any(trace.search(everything_in(path)) for trace in traces)
-        }
-
-    before = holding()
+    before = files_holding_purged_ids(output)
     assert {"testset/multiref.jsonl", "examples.json", "counts.json"} <= before
     assert any(name.startswith("rejects/read") for name in before)
     assert any(name.startswith("rejects/build") for name in before)
     purge_extraction(tmp_path / "made")
-    assert holding() == set()
+    assert files_holding_purged_ids(output) == set()
     items = [*read_test_items(output / "testset" / "multiref.jsonl")]
     assert items
     for item in items:
@@ -145,15 +146,17 @@ def names_in_dialogues(output: Path) -> set[str]:
     return {name for table in ids for row in table.column(0).to_pylist() for name in row}
 
 
+@pytest.mark.parametrize("options", [["--min_turns", "3"], ["--split.salt", "another"]])
 def test_another_extraction_into_a_purged_folder_brings_nothing_back(
-    real_extraction: Path, tmp_path: Path
+    options: list[str], real_extraction: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(real_extraction, tmp_path / "made")
     purge_extraction(tmp_path / "made")
     output = tmp_path / "made" / "extracted"
-    assert run_extract(real_extraction / "dumps", output, *OPTIONS, "--min_turns", "3") == 0
+    assert run_extract(real_extraction / "dumps", output, *OPTIONS, *options) == 0
     assert names_in_dialogues(output)
-    assert not names_in_dialogues(output) & {*GONE}
+    assert list((output / "rejects").glob("*.parquet"))
+    assert files_holding_purged_ids(output) == set()
 
 
 def test_what_an_unfinished_extraction_is_purged_of_is_not_in_it_when_it_is_finished(
