@@ -35,7 +35,7 @@ tokenizer_folder := $(if $(filter train,$(TOKENIZER)),$(data)/tokenizer,$(TOKENI
 VOCAB_SIZE ?= 8000
 
 .PHONY: help install sample extract dialogues tokenizer shards train train-forward train-backward decode \
-	report demo test test-slow lint format clean clean-data
+	report report-data demo test test-slow lint format clean clean-data
 
 help:  ## list targets and variables
 	@echo 'Targets:'
@@ -65,7 +65,7 @@ help:  ## list targets and variables
 install: $(INSTALLED)  ## set up the virtual environment (every target does it by itself)
 
 # A stamp: reinstalled only when what is to be installed changes.
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+$(INSTALLED): setup.cfg setup.py pyproject.toml constraints.txt $(wildcard data_prep/native/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 ...' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -119,6 +119,9 @@ train-backward: | train-forward
 decode: $(INSTALLED)  ## answer CONTEXTS with the trained models, reranked
 	@$(PY) -m dialogpt.decode --config configs/decode/mmi.yaml --mmi --model $(run)/forward \
 	  --backward_model $(run)/backward --contexts $(CONTEXTS) $(DECODE_ARGS)
+
+report-data: $(INSTALLED)  ## one HTML page about the dialogues: drops, lengths, examples
+	@$(PY) -m data_prep report $(data)/extracted --output $(data)/report
 
 report: $(INSTALLED)  ## draw the loss curves of both models
 	@$(PY) -m dialogpt.report $(run)/forward $(run)/backward --output $(run)/loss.png
