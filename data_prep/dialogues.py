@@ -48,7 +48,7 @@ def part_files(folder: Path, split: Split) -> list[Path]:
     """The Parquet files of one split, in reading order.
 
     Args:
-        folder: what `extract` was given as its output.
+        folder: what `extract` or `import` was given as its output.
         split: which split.
 
     Raises:
@@ -58,7 +58,7 @@ def part_files(folder: Path, split: Split) -> list[Path]:
     if not found:
         raise UserError(
             f"{folder}: expected {DIALOGUES_FOLDER}/{split}/part-*.parquet, found none; give the "
-            "output folder of a finished `python -m data_prep extract`"
+            "output folder of a finished `python -m data_prep extract` or `import`"
         )
     return found
 
