@@ -28,6 +28,7 @@ from support_dumps import (
     turn_ids_of,
     write_dump,
 )
+from support_kills import run_until_killed
 
 from data_prep.ids import base36
 
@@ -122,31 +123,6 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[
     return folder / "dumps", results_of(folder / "out")
 
 
-KILLED_AT_A_CALL = """
-import os, signal, sys
-from importlib import import_module
-from data_prep.extract import main
-
-module, path, number = sys.argv[1:4]
-*owners, name = path.split(".")
-owner = import_module(module)
-for part in owners:
-    owner = getattr(owner, part)
-function = getattr(owner, name)
-calls = 0
-
-def killed(*args, **keywords):
-    global calls
-    calls += 1
-    if calls == int(number):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return function(*args, **keywords)
-
-setattr(owner, name, killed)
-main(sys.argv[4:])
-"""
-"""A program: extract, and die at the beginning of the n-th call of a function."""
-
 CALLS = [
     ("pathlib Path.replace 1", "with a plan that has no name yet"),
     ("data_prep.extract_stages SpillWriter.write 1", "in the middle of the first dump"),
@@ -173,8 +149,9 @@ def test_killed_at_a_call_and_started_again_is_as_never_killed(
     dumps, expected = uninterrupted
     options = ("--num_partitions", "6", "--num_workers", "1", "--no_keep_work_files")
     argv = command(dumps, tmp_path / "out", *options)[4:]
-    run = run_in_group([sys.executable, "-c", KILLED_AT_A_CALL, *call.split(), *argv])
-    assert run.wait() == -signal.SIGKILL
+    killed = run_until_killed("data_prep.extract", call, argv)
+    _, errors = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, errors.decode()
     assert run_extract(dumps, tmp_path / "out", *NO_FILTERS, *options) == 0
     assert results_of(tmp_path / "out") == expected
 

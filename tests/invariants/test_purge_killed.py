@@ -3,15 +3,13 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support_kills import run_until_killed
 from support_purge import (
-    ROOT,
     config_of,
     make_folder,
     make_shards,
@@ -180,31 +178,6 @@ def stopped(*arguments: Any, **options: Any) -> None:
     raise DiskStops
 
 
-KILLED_AT_A_CALL = """
-import os, signal, sys
-from importlib import import_module
-from data_prep.purging.command import main
-
-module, path, number = sys.argv[1:4]
-*owners, name = path.split(".")
-owner = import_module(module)
-for part in owners:
-    owner = getattr(owner, part)
-function = getattr(owner, name)
-calls = 0
-
-def killed(*args, **keywords):
-    global calls
-    calls += 1
-    if calls == int(number):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return function(*args, **keywords)
-
-setattr(owner, name, killed)
-main(sys.argv[4:])
-"""
-"""A program: purge, and die at the beginning of the n-th call of a function."""
-
 CALLS = [
     ("data_prep.purging.files pq.ParquetWriter.write_table 2", "in the middle of a part"),
     ("data_prep.purging.shards ShardWriter.add 3", "in the middle of a shard"),
@@ -226,9 +199,9 @@ def test_killed_by_the_system_at_a_call_and_started_again_is_as_never_killed(
     call: str, folder: Path, made: Path, purged: dict[str, str]
 ) -> None:
     words = words_of(folder)
-    program = [sys.executable, "-c", KILLED_AT_A_CALL, *call.split(), *words]
-    done = subprocess.run(program, cwd=ROOT, capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    killed = run_until_killed("data_prep.purging.command", call, words)
+    _, errors = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, errors.decode()
     check_that_nobody_reads_half(folder, tree(made), purged)
     assert run(words) == 0
     assert tree(folder) == purged
