@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data_prep.partitions import read_owned, write_dealt
+from data_prep.partitions import gather_dealt, read_owned, write_dealt
 from data_prep.responses import response_words, trigrams_of
 from data_prep.stages import JsonObject, Report
 from data_prep.text_columns import BoolArray, as_text_array
@@ -68,12 +68,38 @@ def trigram_counts(candidates: Iterable[pa.Table]) -> pa.Table:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class GatherTask:
+    """Files of several partitions to put together, so that a bucket need not open them all.
+
+    Attributes:
+        runs: the file of each partition.
+        output: the file for all of them.
+        num_buckets: how many there are.
+    """
+
+    runs: tuple[Path, ...]
+    output: Path
+    num_buckets: int
+
+
+def gather_runs(task: GatherTask, report: Report) -> JsonObject:
+    """Put together what some partitions say of their trigrams; nothing is summed up.
+
+    Returns:
+        JSON without anything in it.
+    """
+    gather_dealt(task.runs, task.num_buckets, task.output)
+    report(len(task.runs))
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MergeTask:
     """A bucket to sum up.
 
     Attributes:
         bucket: its number.
-        runs: the file of each partition.
+        runs: the files of all partitions.
         output: Parquet file for the frequent trigrams.
         min_count: a trigram is frequent that was seen more often than this.
     """

@@ -257,6 +257,12 @@ class ExtractConfig:
         )
         if self.preset == "reference":
             self._refuse_options_of_the_paper()
+        else:
+            _require(
+                self.reference == ReferenceConfig(),
+                "options under reference.* have no effect with preset 'paper'; leave them out, or "
+                "give --preset reference",
+            )
         _require(self.min_turns >= 1, "min_turns must be >= 1")
         _require(
             self.max_turns == 0 or self.max_turns >= self.min_turns,

@@ -84,7 +84,7 @@ def count_names(filter_reasons: Sequence[str]) -> list[str]:
         comment_drops=COMMENT_DROPS,
         comment_facts=("unknown_submission", "unknown_parent", "circle_cut"),
         path_drops=(
-            TOO_FEW_TURNS, TOO_MANY_WORDS, *filter_reasons, PURGED, BLAND, *DUPLICATES,
+            TOO_FEW_TURNS, TOO_MANY_WORDS, *filter_reasons, BLAND, PURGED, *DUPLICATES,
         ),
         further=("test_items", "test_items.references"),
     )  # fmt: skip

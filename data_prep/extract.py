@@ -30,7 +30,7 @@ from data_prep.extract_plan import (
 from data_prep.extract_run import ExtractRun
 from data_prep.filters import FilterSet
 from data_prep.inventory import Inventory, take_inventory
-from data_prep.publication import go_on_publishing, read_manifest
+from data_prep.publication import go_on_publishing, missing_results, read_manifest, require_no_links
 from data_prep.purging.ids import PURGED_IDS_FILE
 from data_prep.stages import JsonObject
 from dialogpt.command_line import parse_config, run_command
@@ -74,6 +74,7 @@ def extract(config: ExtractConfig, resolved: str) -> None:
     if not (output / _NOTE).is_file():
         begin_folder(output / _NOTE, {"made_by": _PROG})
     with sole_use(output):
+        require_no_links(output)
         go_on_publishing(output)
         manifest = read_manifest(output)
         news = _news(config, inventory, settings, manifest)
@@ -102,7 +103,8 @@ def _say(notes: Iterable[str]) -> None:
 def _notes(inventory: Inventory) -> Iterable[str]:
     yield from inventory.notes
     if inventory.skipped:
-        yield f"skipped what is not named RC_YYYY-MM or RS_YYYY-MM: {', '.join(inventory.skipped)}"
+        skipped = ", ".join(inventory.skipped)
+        yield f"skipped what is no file named RC_YYYY-MM or RS_YYYY-MM: {skipped}"
 
 
 def _news(
@@ -119,6 +121,7 @@ def _news(
     }
     inputs = describe_inputs(inventory, manifest["inputs"])
     return [
+        *missing_results(Path(config.output), manifest),
         *input_changes(manifest["inputs"], inputs),
         *differences({name: manifest[name] for name in now}, now),
     ]

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from data_prep.config import ExtractConfig
+from data_prep.filters import LISTS, SHIPPED, list_path
 from data_prep.inventory import DumpFile, Inventory
 from data_prep.partitions import choose_num_partitions
 from data_prep.stages import JsonObject, Stage, Unit, key_of
@@ -23,17 +24,15 @@ from dialogpt.text import TEXT_RULES
 
 READ_RULES = "read-1"
 """Name of how dumps become spills; change it when they come out otherwise. So for the others."""
-BUILD_RULES = f"build-1, text {TEXT_RULES}"
-FINISH_RULES = "finish-1"
+BUILD_RULES = f"build-2, text {TEXT_RULES}"
+FINISH_RULES = "finish-2"
 RULES = [READ_RULES, BUILD_RULES, FINISH_RULES]
 
-_SHIPPED = ("", "default")
 _WITHOUT_EFFECT = {
     *("dumps", "output", "num_workers", "num_partitions", "keep_work_files"),
     *("engine", "master", "spark"),
 }
 """Options that do not change which dialogues are written."""
-_LISTS = ("frequent_words", "offensive_phrases", "excluded_subreddits")
 _FINISHING = {"bland_share", "bland_count"}
 """Filters that act when the whole corpus is known."""
 
@@ -47,12 +46,19 @@ def settings_of(config: ExtractConfig) -> JsonObject:
     settings = {
         name: value for name, value in as_plain(config).items() if name not in _WITHOUT_EFFECT
     }
-    for name in _LISTS:
-        source = settings["filters"][name]
-        if source not in _SHIPPED:
-            settings["filters"][name] = f"{source} (sha256 {_digest(Path(source))[:16]})"
-    if keys := settings["reference"]["keys"]:
-        settings["reference"]["keys"] = f"{keys} (sha256 {_digest(Path(keys))[:16]})"
+    if config.preset == "reference":
+        if keys := settings["reference"]["keys"]:
+            settings["reference"]["keys"] = f"{keys} (sha256 {_digest(Path(keys))[:16]})"
+        return settings
+    del settings["reference"]
+    settings["shipped_lists"] = {}  # another version of this project may ship others
+    for name in LISTS:
+        if path := list_path(config.filters, name):
+            source, digest = settings["filters"][name], _digest(path)[:16]
+            if source == SHIPPED:
+                settings["shipped_lists"][name] = digest
+            else:
+                settings["filters"][name] = f"{source} (sha256 {digest})"
     return settings
 
 
@@ -65,7 +71,7 @@ def _digest(path: Path) -> str:
 def read_key(dump: DumpFile, num_partitions: int, config: ExtractConfig) -> str:
     """Of reading a dump. Size and time of change stand for the content, as they do for make."""
     reading = _reading(dump, num_partitions, config)
-    return key_of(reading, dump.size, dump.path.stat().st_mtime_ns)
+    return key_of(reading, dump.size, dump.changed_ns)
 
 
 def _reading(dump: DumpFile, num_partitions: int, config: ExtractConfig) -> list[Any]:
@@ -88,6 +94,7 @@ def build_key(
         num_partitions: how many there are.
     """
     filters = {name: value for name, value in settings["filters"].items() if name not in _FINISHING}
+    filters["counts_trigrams"] = settings["filters"]["bland_share"] > 0
     others = {name: value for name, value in settings.items() if name != "duplicates"}
     read = [[dump.kind, dump.month, reading["sha256"]] for dump, reading in inputs]
     return key_of(RULES[:2], read, num_partitions, {**others, "filters": filters})
@@ -138,9 +145,11 @@ def reading_note(dump: DumpFile, num_partitions: int, config: ExtractConfig) -> 
 
 
 def input_note(dump: DumpFile, sha256: str) -> JsonObject:
-    """What the manifest says of a dump."""
-    changed = dump.path.stat().st_mtime_ns
-    return {"size": dump.size, "sha256": sha256, "changed_ns": changed}
+    """What the manifest says of a dump.
+
+    Size and time are those from before it was read: one that changed meanwhile is read again.
+    """
+    return {"size": dump.size, "sha256": sha256, "changed_ns": dump.changed_ns}
 
 
 def describe_inputs(inventory: Inventory, before: Mapping[str, JsonObject]) -> JsonObject:
@@ -156,7 +165,7 @@ def describe_inputs(inventory: Inventory, before: Mapping[str, JsonObject]) -> J
         old = before.get(dump.name)
         if old is None or old["size"] != dump.size:
             inputs[dump.name] = input_note(dump, "")
-        elif old["changed_ns"] == dump.path.stat().st_mtime_ns:
+        elif old["changed_ns"] == dump.changed_ns:
             inputs[dump.name] = old
         else:
             same = file_sha256(dump.path) == old["sha256"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from data_prep import native
-from data_prep.blandness import MergeTask, join_buckets, merge_bucket, read_frequent
+from data_prep.blandness import read_frequent
 from data_prep.candidates import num_candidates
 from data_prep.config import ExtractConfig
 from data_prep.counts import (
@@ -47,6 +47,7 @@ from data_prep.reference.build import LINES_FOLDER, LinesTask, write_month
 from data_prep.rejects import Example, least_examples
 from data_prep.stages import JsonObject, Stage, Task, Unit, Workers, key_of, run_stage
 from data_prep.summaries import Findings, summary_files
+from data_prep.trigram_stages import find_frequent_trigrams
 from dialogpt.records import write_json, write_text
 
 _FEW_CORES = 4
@@ -109,7 +110,7 @@ class ExtractRun:
         results = [*readings, *built, *finished, *lines]
         counts = self._counts([*readings, *built, *finished])
         self._write_summaries(counts, results, frequent)
-        keep_out(self._final, self._output / PURGED_IDS_FILE)
+        counts = keep_out(self._final, self._output / PURGED_IDS_FILE) or counts
         manifest = self._manifest(counts, readings, finished)
         publish(self._final, self._output, manifest)
         peak_memory = max(result["peak_memory"] for result in results)
@@ -187,7 +188,7 @@ class ExtractRun:
 
     @property
     def _num_buckets(self) -> int:
-        """Of trigrams. A bucket opens the file of each partition: many of both were too many."""
+        """Of trigrams. The more partitions, the less of each may be held at once."""
         return max(min(len(self._parts), _FEW_CORES), len(self._parts) // 8)
 
     @property
@@ -202,27 +203,14 @@ class ExtractRun:
         """Counts of partitions -> the frequent trigrams of the corpus."""
         if not self._drops_bland:
             return None
-        runs = tuple(BuiltFiles.of(self._work, part.name).trigrams for part in self._parts)
-        min_count = self._config.filters.bland_count
-        units = [
-            Unit(
-                f"bucket-{bucket:05d}",
-                MergeTask(
-                    bucket=bucket,
-                    runs=runs,
-                    output=self._work / "frequent" / f"bucket-{bucket:05d}.parquet",
-                    min_count=min_count,
-                ),
-                1,
-                key_of(built_key, min_count),
-            )
-            for bucket in range(self._num_buckets)
-        ]
-        stage: Stage[MergeTask] = self._stage("merge", " buckets", merge_bucket)
-        run_stage(stage, units, workers=workers)
-        frequent = self._work / "frequent.parquet"
-        join_buckets([unit.task.output for unit in units], frequent)
-        return frequent
+        return find_frequent_trigrams(
+            [BuiltFiles.of(self._work, part.name).trigrams for part in self._parts],
+            self._work,
+            num_buckets=self._num_buckets,
+            min_count=self._config.filters.bland_count,
+            key=built_key,
+            workers=workers,
+        )
 
     def _finish(self, workers: Workers, built_key: str, frequent: Path | None) -> list[JsonObject]:
         """Candidates -> dialogues, in a folder that waits to be published."""
@@ -371,6 +359,7 @@ def share_out(dumps: Sequence[DumpFile], num_workers: int) -> tuple[int, list[in
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Give a file a second name, or copy it where the file system has no such thing."""
+    target.unlink(missing_ok=True)  # of a run that was killed after this
     try:
         target.hardlink_to(source)
     except OSError:

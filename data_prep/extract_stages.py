@@ -7,6 +7,7 @@ bounded by some blocks of lines in the first stage and by a partition in the sec
 
 import gc
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -109,7 +110,7 @@ def in_threads(
     if num_threads <= 1:
         yield from map(work, blocks)
         return
-    source = iter(blocks)
+    source = read_ahead(blocks)
     failure: Exception | None = None
     with ThreadPoolExecutor(num_threads) as threads:
         running: list[Future[Made]] = []
@@ -127,6 +128,16 @@ def in_threads(
             yield future.result()
     if failure is not None:
         raise failure
+
+
+def read_ahead(blocks: Iterable[LineBlock]) -> Iterator[LineBlock]:
+    """The same blocks, the next ones being made while their user is busy with those before."""
+    source = iter(blocks)
+    with ThreadPoolExecutor(1) as reader:
+        coming = deque(reader.submit(next, source, None) for _ in range(_BLOCKS_AHEAD))
+        while (block := coming.popleft().result()) is not None:
+            coming.append(reader.submit(next, source, None))
+            yield block
 
 
 class DumpReader:

@@ -29,6 +29,16 @@ from data_prep.text_columns import BoolArray
 TOO_MANY_WORDS = "too_long"
 """Reason of rule 5. It has a name because extraction drops such paths early, unassembled."""
 
+SHIPPED = "default"
+"""Value of an option of LISTS: the list that ships."""
+
+LISTS = {
+    "frequent_words": "frequent_words_en.txt",
+    "offensive_phrases": "offensive_phrases.txt",
+    "excluded_subreddits": "excluded_subreddits.txt",
+}
+"""Option that names a list -> the list that ships."""
+
 KEPT = 0
 """Code of a dialogue that no rule drops; code c > 0 stands for `FilterSet.reasons[c - 1]`."""
 
@@ -142,9 +152,9 @@ class FilterSet:
         Raises:
             UserError: a list is missing or malformed; the message names file and line.
         """
-        words = _list_path(config.frequent_words, "frequent_words_en.txt")
-        phrases = _list_path(config.offensive_phrases, "offensive_phrases.txt")
-        subreddits = _list_path(config.excluded_subreddits, "excluded_subreddits.txt")
+        words = list_path(config, "frequent_words")
+        phrases = list_path(config, "offensive_phrases")
+        subreddits = list_path(config, "excluded_subreddits")
         return cls(
             config=config,
             frequent_words=read_words(words) if words else frozenset(),
@@ -218,8 +228,9 @@ class FilterSet:
         return self.reasons[code - 1] if code != KEPT else None
 
 
-def _list_path(setting: str, default_name: str) -> Path | None:
-    """The file that a setting names: "default" ships with the project, "" is none."""
+def list_path(config: FilterConfig, name: str) -> Path | None:
+    """The file that an option of LISTS names: "default" ships with the project, "" is none."""
+    setting: str = getattr(config, name)
     if not setting:
         return None
-    return packaged_list(default_name) if setting == "default" else Path(setting)
+    return packaged_list(LISTS[name]) if setting == SHIPPED else Path(setting)

@@ -126,12 +126,13 @@ def corpus_masks(
         min_share: of them that makes a response bland.
         purged: ids of comments and threads that somebody wanted to have removed.
     """
-    yield PURGED, contains_any(candidates, purged)
+    # In this order: then a purge changes the count of what was a dialogue, and no other.
     yield BLAND, is_bland(last_turns(candidates), frequent, min_share=min_share)
+    yield PURGED, contains_any(candidates, purged)
 
 
 class LastDrops:
-    """What is dropped from the candidates of a partition: purged, bland, duplicates.
+    """What is dropped from the candidates of a partition: bland, purged, duplicates.
 
     Args:
         masks: candidates -> each reason, and which of them it drops.

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -27,12 +27,14 @@ class DumpFile:
         kind: "RC" for comments, "RS" for submissions.
         month: "YYYY-MM", from the name.
         size: bytes, compressed.
+        changed_ns: when it was last changed, nanoseconds since 1970; 0 where nobody asks.
     """
 
     path: Path
     kind: Kind
     month: str
     size: int
+    changed_ns: int = 0
 
     @property
     def name(self) -> str:
@@ -64,11 +66,23 @@ def take_inventory(folder: Path) -> Inventory:
     """The dumps of a folder; its subfolders are not looked into.
 
     Raises:
-        UserError: no folder, no RC file in it, or two files of one kind and month.
+        UserError: no folder, no RC file in it, two files of one kind and month, or a dump that
+            is a link to nothing.
     """
     require_folder(folder, "a folder of RC_YYYY-MM.* dumps", "check --dumps")
-    sizes = {path: path.stat().st_size if path.is_file() else None for path in folder.iterdir()}
-    return inventory_of(str(folder), sizes)
+    for path in folder.iterdir():
+        if _DUMP_NAME.fullmatch(path.name) and not path.exists():
+            raise UserError(
+                f"{path}: expected a dump, found a link to {path.readlink()}, which is not there; "
+                "is a disk missing? Mend the link or move it away"
+            )
+    stats = {path: path.stat() if path.is_file() else None for path in folder.iterdir()}
+    inventory = inventory_of(
+        str(folder), {path: stat.st_size if stat else None for path, stat in stats.items()}
+    )
+    changes = {path: stat.st_mtime_ns for path, stat in stats.items() if stat}
+    dumps = [replace(dump, changed_ns=changes[dump.path]) for dump in inventory.dumps]
+    return replace(inventory, dumps=tuple(dumps))
 
 
 def inventory_of(folder: str, sizes: Mapping[Path, int | None]) -> Inventory:

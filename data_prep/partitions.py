@@ -5,6 +5,7 @@ months without touching the rest.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -188,13 +189,49 @@ def write_dealt(table: pa.Table, owners: NDArray[np.integer], path: Path) -> lis
 
 def read_owned(path: Path, owner: int) -> pa.Table:
     """The rows of one owner in a DealtFile, in the order in which they were written."""
-    index = np.load(_index_of(path), mmap_mode="r", allow_pickle=False)
+    return read_batches(path, _numbers_of(owner, _open_index(path)))
+
+
+def gather_dealt(sources: Sequence[Path], num_owners: int, path: Path) -> None:
+    """Write what some DealtFiles hold as one, in the order of owners and sources.
+
+    Each source is opened once, so that whoever wants the rows of every owner opens one file for all
+    of them. Memory is that of the rows of one owner.
+
+    Args:
+        sources: at least one; of one schema.
+        num_owners: owners are below it.
+        path: the new file.
+    """
+    with ExitStack() as opened:
+        indexes = [_open_index(source) for source in sources]
+        maps = [opened.enter_context(pa.memory_map(str(source))) for source in sources]
+        files = [pa.ipc.open_file(memory) for memory in maps]
+        output = opened.enter_context(DealtFile(path, files[0].schema))
+        for owner in range(num_owners):
+            batches = [
+                file.get_batch(number)
+                for file, index in zip(files, indexes, strict=True)
+                for number in _numbers_of(owner, index)
+            ]
+            if batches:
+                rows = pa.Table.from_batches(batches)
+                output.write(rows, np.full(rows.num_rows, owner))
+
+
+def _open_index(path: Path) -> NDArray[np.int64]:
+    index: NDArray[np.int64] = np.load(_index_of(path), mmap_mode="r", allow_pickle=False)
+    return index
+
+
+def _numbers_of(owner: int, index: NDArray[np.int64]) -> list[int]:
+    """The batches of an owner; see `_write_index`."""
     num_owners = int(index[0])
-    numbers: list[int] = []
-    if owner < num_owners:
-        start, end = index[1 + owner : 3 + owner]
-        numbers = index[2 + num_owners + start : 2 + num_owners + end].tolist()
-    return read_batches(path, numbers)
+    if owner >= num_owners:
+        return []
+    start, end = index[1 + owner : 3 + owner]
+    numbers: list[int] = index[2 + num_owners + start : 2 + num_owners + end].tolist()
+    return numbers
 
 
 def read_batches(path: Path, numbers: Sequence[int]) -> pa.Table:

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from data_prep.stages import JsonObject
+from dialogpt.command_line import UserError
 from dialogpt.records import write_json
 
 MANIFEST_FILE = "manifest.json"
@@ -30,6 +31,7 @@ RESULTS = (
 """All that an extraction can leave; which of them it does leave depends on its options."""
 
 _NEXT = "next"
+_WORK = ("work", "work.deleted", _NEXT)
 
 
 def publish(final: Path, output: Path, manifest: JsonObject) -> None:
@@ -78,3 +80,26 @@ def read_manifest(output: Path) -> JsonObject | None:
         return None
     manifest: JsonObject = orjson.loads(path.read_bytes())
     return manifest
+
+
+def missing_results(output: Path, manifest: JsonObject) -> list[str]:
+    """What is no longer in an output folder of all that its manifest names, as sentences."""
+    names = [*manifest["results"], *manifest["files"]]
+    return [f"{name} has gone" for name in names if not (output / name).exists()]
+
+
+def require_no_links(output: Path) -> None:
+    """Make sure that results and work files are in the output folder itself.
+
+    They get their names by renaming, which no link into another file system survives, and whoever
+    deletes a link leaves what it points to.
+
+    Raises:
+        UserError: one of them is a link.
+    """
+    for name in (*RESULTS, *_WORK):
+        if (output / name).is_symlink():
+            raise UserError(
+                f"{output / name}: expected a folder or file of this output, found a link; to have "
+                "them elsewhere make the whole output folder a link, or give it another place"
+            )

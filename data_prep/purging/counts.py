@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import orjson
 import pyarrow.parquet as pq
 
 from data_prep.counts import DUPLICATES, PURGED, MonthCounts, as_tsv, with_total
@@ -14,6 +15,7 @@ from dialogpt.data.manifest import MANIFEST_FILE, file_sha256
 from dialogpt.records import write_json, write_text
 
 COUNTS_FILE, COUNTS_TABLE = "counts.json", "counts.tsv"
+TEST_ITEMS_FILE = "testset/multiref.jsonl"
 
 _DROP = f"paths_dropped.{PURGED}"
 
@@ -23,15 +25,19 @@ def update_counts(folder: Path, parts: Sequence[str]) -> None:
 
     Args:
         folder: of the extraction; without counts there is nothing to do.
-        parts: names in the folder of the files of dialogues that are to be replaced.
+        parts: names in the folder of the files of dialogues that are to be replaced. The test items
+            that are to be replaced are counted anew.
     """
     table, numbers = folder / COUNTS_TABLE, _newest(folder, COUNTS_FILE)
-    if not parts or not table.is_file() or not numbers.is_file():
+    items = folder / UNFINISHED / TEST_ITEMS_FILE
+    if not (parts or items.is_file()) or not table.is_file() or not numbers.is_file():
         return
     # The table has the names in the order of the flow.
     counts = _read_table(table)
     if not any(_DROP in of_month for of_month in counts.values()):
         return  # of another source, which counts other things
+    if items.is_file():
+        counts = _with_test_items(counts, items)
     for name in parts:
         split = Path(name).parent.name
         gone = _months(folder / name) - _months(folder / UNFINISHED / name)
@@ -43,6 +49,41 @@ def update_counts(folder: Path, parts: Sequence[str]) -> None:
     described["months"] = with_total(counts)
     write_text(place_for_rest(folder, COUNTS_TABLE), as_tsv(counts))
     write_json(place_for_rest(folder, COUNTS_FILE), described)
+
+
+def recount_test_items(folder: Path) -> MonthCounts | None:
+    """Count what is left of the test items, and write the counts again.
+
+    Args:
+        folder: of results from which something was taken.
+
+    Returns:
+        The counts; None if the folder has no test items.
+    """
+    items = folder / TEST_ITEMS_FILE
+    if not items.is_file():
+        return None
+    counts = _with_test_items(_read_table(folder / COUNTS_TABLE), items)
+    described = json.loads((folder / COUNTS_FILE).read_bytes())
+    described["months"] = with_total(counts)
+    write_text(folder / COUNTS_TABLE, as_tsv(counts))
+    write_json(folder / COUNTS_FILE, described)
+    return counts
+
+
+def _with_test_items(counts: MonthCounts, items: Path) -> MonthCounts:
+    """The counts with the numbers of test items and references that are in a file."""
+    found: dict[str, Counter[str]] = {}
+    with items.open("rb") as lines:
+        for item in map(orjson.loads, lines):
+            of_month = found.setdefault(item["month"], Counter())
+            of_month.update(test_items=1)
+            of_month["test_items.references"] += len(item["references"])
+    names = ("test_items", "test_items.references")
+    return {
+        month: {**numbers, **{name: found.get(month, Counter())[name] for name in names}}
+        for month, numbers in counts.items()
+    }
 
 
 def update_manifest(folder: Path, parts: Sequence[str], purged_ids: str | None) -> None:

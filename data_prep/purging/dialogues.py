@@ -12,9 +12,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from data_prep.counts import MonthCounts
 from data_prep.dialogues import DIALOGUES_FOLDER
+from data_prep.publication import read_manifest, require_no_links
 from data_prep.purging import places as purge_places
-from data_prep.purging.counts import update_counts, update_manifest
+from data_prep.purging.counts import recount_test_items, update_counts, update_manifest
 from data_prep.purging.files import (
     Purge,
     Removal,
@@ -90,6 +92,7 @@ class FolderPurge:
 def require_extraction(folder: Path) -> None:
     """Raise UserError unless the folder is one of dialogues, and whole or not yet finished."""
     require_folder(folder, "the output folder of an extraction", "check --dialogues")
+    require_no_links(folder)
     begun = any((folder / name).is_file() for name in ("extract.json", "plan.json"))
     if not begun and not (folder / DIALOGUES_FOLDER).is_dir():
         raise UserError(
@@ -131,16 +134,18 @@ def prepare(folder: Path, ids: PurgedIds, *, write: bool) -> FolderPurge:
         purge.add(_place(name), removal)
         if removal:
             replaced.append(name)
-    _look_at_others(purge, found=bool(replaced))
+    digest = hashlib.sha256(file_of_ids(ids.names).encode()).hexdigest()
+    manifest = read_manifest(folder)
+    is_new = bool(replaced) or manifest is None or manifest.get("purged_ids") != digest
+    _look_at_others(purge, found=bool(replaced), is_new=is_new and bool(ids.names))
     if write:
         parts = [name for name in replaced if name.startswith(f"{DIALOGUES_FOLDER}/")]
-        digest = hashlib.sha256(file_of_ids(ids.names).encode()).hexdigest()
         update_counts(folder, parts)
         update_manifest(folder, parts, None if _names_without_ids(folder) else digest)
     return purge
 
 
-def keep_out(final: Path, purged_ids: Path) -> None:
+def keep_out(final: Path, purged_ids: Path) -> MonthCounts | None:
     """Take what was purged earlier out of the results of another extraction of the same dumps.
 
     Dialogues are free of it already; what shows comments beside them is not.
@@ -148,15 +153,19 @@ def keep_out(final: Path, purged_ids: Path) -> None:
     Args:
         final: folder of results that are not published yet.
         purged_ids: file of ids; may be absent.
+
+    Returns:
+        The counts, if they may be others now.
     """
     if not purged_ids.is_file():
-        return
+        return None
     ids = PurgedIds(read_ids(str(purged_ids)))
     for pattern, kind in KINDS[1:]:
         for path in sorted(final.glob(pattern)):
             rest = path.with_name(path.name + ".unfinished")
             if kind(path, ids, rest):
                 rest.replace(path)
+    return recount_test_items(final)
 
 
 def save_ids(folder: Path, ids: PurgedIds) -> None:
@@ -186,8 +195,14 @@ def _place(name: str) -> str:
     return name.rpartition("/")[0] or name
 
 
-def _look_at_others(purge: FolderPurge, *, found: bool) -> None:
-    """Say from which files nothing is taken though they may hold what is to be purged."""
+def _look_at_others(purge: FolderPurge, *, found: bool, is_new: bool) -> None:
+    """Say from which files nothing is taken though they may hold what is to be purged.
+
+    Args:
+        purge: of the folder.
+        found: whether other files held it.
+        is_new: whether it may be that what made the folder did not know all of the ids.
+    """
     folder = purge.folder
     if (folder / WORK_FOLDER).is_dir():
         purge.notes.append(
@@ -205,7 +220,7 @@ def _look_at_others(purge: FolderPurge, *, found: bool) -> None:
             f"{folder}: {_listed(strange)}: purge does not know such files and has not looked "
             "into them; delete them if they hold comments"
         )
-    purge.incomplete = found and bool(without_ids or strange)
+    purge.incomplete = bool(without_ids and is_new) or bool(strange and found)
 
 
 def _names_without_ids(folder: Path) -> list[str]:

@@ -128,7 +128,8 @@ def _notes(sources: Sources) -> Iterable[str]:
     inventory = sources.inventory
     yield from inventory.notes
     if inventory.skipped:
-        yield f"skipped what is not named RC_YYYY-MM or RS_YYYY-MM: {', '.join(inventory.skipped)}"
+        skipped = ", ".join(inventory.skipped)
+        yield f"skipped what is no file named RC_YYYY-MM or RS_YYYY-MM: {skipped}"
 
 
 def _say(notes: Iterable[str]) -> None:

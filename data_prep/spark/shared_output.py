@@ -11,8 +11,15 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from data_prep.counts import with_total
 from data_prep.dialogues import DIALOGUES_FOLDER
-from data_prep.publication import go_on_publishing, publish, read_manifest
+from data_prep.publication import (
+    go_on_publishing,
+    missing_results,
+    publish,
+    read_manifest,
+    require_no_links,
+)
 from data_prep.purging.dialogues import keep_out
 from data_prep.purging.ids import PURGED_IDS_FILE
 from data_prep.spark.finishing import Finishing, SharedFolders, write_part, written_parts
@@ -55,13 +62,17 @@ class SharedOutput:
         if not (self._path / _NOTE).is_file():
             begin_folder(self._path / _NOTE, _MADE_BY)
         with sole_use(self._path):
+            require_no_links(self._path)
             go_on_publishing(self._path)
             self._work.mkdir(parents=True, exist_ok=True)
             yield
 
     def manifest(self) -> JsonObject | None:
         """See Output."""
-        return read_manifest(self._path)
+        manifest = read_manifest(self._path)
+        if manifest is None or missing_results(self._path, manifest):
+            return None
+        return manifest
 
     def read(self, name: str) -> bytes | None:
         """See Output."""
@@ -110,7 +121,9 @@ class SharedOutput:
         shutil.rmtree(self._folders.attempts, ignore_errors=True)
         if not any(self._folders.rejects.iterdir()):
             self._folders.rejects.rmdir()
-        keep_out(self._final, self._path / PURGED_IDS_FILE)
+        counts = keep_out(self._final, self._path / PURGED_IDS_FILE)
+        if counts:
+            manifest = {**manifest, "counts": with_total(counts)["total"]}
         publish(self._final, self._path, manifest)
         (self._path / "extract.yaml").write_text(options, encoding="utf-8")
 

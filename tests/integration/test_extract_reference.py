@@ -141,6 +141,14 @@ def test_options_of_the_other_preset_are_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_its_options_are_refused_without_it(
+    dumps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_extract(dumps, tmp_path / "out", "--reference.min_score", "5") == 2
+    assert "under reference.* have no effect with preset 'paper'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_other_preset_in_the_same_folder_begins_anew(dumps: Path, tmp_path: Path) -> None:
     assert run_extract(dumps, tmp_path / "out") == 0
     assert reference(dumps, tmp_path / "out") == 0

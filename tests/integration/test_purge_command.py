@@ -253,7 +253,22 @@ def test_lines_without_ids_are_left_and_end_with_code_3(
     assert "reference/2015-01.tsv: lines without ids" in message
     assert "extract" in message
     assert lines.read_text() == "0.0 hi\t1.0 there\n"
-    assert run(words_of(folder)) == 0  # nothing is found any more
+    # Nothing is found any more, but the lines are there until an extraction writes them anew.
+    assert run(words_of(folder)) == 3
+
+
+def test_a_work_folder_behind_a_link_is_refused_before_anything_changes(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = folder / "extracted" / "work"
+    work.rename(tmp_path / "elsewhere")
+    work.symlink_to(tmp_path / "elsewhere")
+    before = tree(folder)
+    assert run(words_of(folder)) == 1
+    assert f"{work}: expected a folder or file of this output, found a link" in (
+        capsys.readouterr().err
+    )
+    assert tree(folder) == before
 
 
 def test_files_that_purge_does_not_know_are_named(

@@ -76,6 +76,10 @@ def test_a_purged_extraction_is_what_an_extraction_makes_that_knows_the_ids(
     assert {name: found[name] for name in same} == {name: expected[name] for name in same}
     assert json_of(tmp_path / "purged")["months"] == json_of(tmp_path / "anew")["months"]
     assert json_of(tmp_path / "purged")["months"]["total"]["paths_dropped.purged"] > 0
+    total = json_of(tmp_path / "purged")["months"]["total"]
+    items = [*read_test_items(tmp_path / "purged" / "extracted" / "testset" / "multiref.jsonl")]
+    assert total["test_items"] == len(items) > 0
+    assert total["test_items.references"] == sum(len(item.references) for item in items)
     # And so an extraction has nothing to do there.
     capsys.readouterr()
     assert run_extract(real_extraction / "dumps", tmp_path / "purged" / "extracted", *OPTIONS) == 0

@@ -1,9 +1,11 @@
 """Another config or other dumps in the same folder: the result of a new folder, for less work."""
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,11 +19,18 @@ from support_dumps import (
     write_dump,
 )
 
-from data_prep import extract_run
+from data_prep import blocklists, extract_run, trigram_stages
+from data_prep.extract_run import ExtractRun
 from data_prep.presets import PRESETS
 
 MONTHS = ("2014-11", "2014-12", "2015-01")
 OPTIONS = (*NO_FILTERS, "--num_partitions", "3")
+STAGES: dict[str, ModuleType] = {
+    "read_dump": extract_run,
+    "merge_bucket": trigram_stages,
+    "finish_partition": extract_run,
+}
+"""What stages do -> the module that they take it from."""
 
 
 def month_of(number: int) -> list[dict[str, Any]]:
@@ -57,9 +66,9 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return called
 
-    for name in ("read_dump", "merge_bucket", "finish_partition"):
-        work = getattr(extract_run, name)
-        monkeypatch.setattr(extract_run, name, counted(name.split("_")[0], work))
+    for name, owner in STAGES.items():
+        work = getattr(owner, name)
+        monkeypatch.setattr(owner, name, counted(name.split("_")[0], work))
     paper = PRESETS["paper"]
     monkeypatch.setitem(PRESETS, "paper", replace(paper, build=counted("build", paper.build)))
     return stages
@@ -86,6 +95,9 @@ CHANGES: dict[str, tuple[tuple[str, ...], dict[str, int], str]] = {
     ),
     "how many make a response bland": (
         ("--filters.bland_share", "0.5"), {"finish": 3}, "bland_share was 0.9, is 0.5",
+    ),
+    "whether responses can be bland": (
+        ("--filters.bland_share", "0"), {"build": 3, "finish": 3}, "bland_share was 0.9, is 0.0",
     ),
     "partitions": (
         ("--num_partitions", "2"),
@@ -183,6 +195,88 @@ def test_a_list_of_another_content_is_another_list(
     assert results_of(output) == fresh(dumps, tmp_path / "fresh", *options)
 
 
+def test_a_shipped_list_of_another_version_is_another_list(
+    extracted: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dumps, output = extracted
+    options = (*OPTIONS, "--filters.offensive_phrases", "default")
+    assert run_extract(dumps, output, *options) == 0
+    lists = tmp_path / "lists"
+    shutil.copytree(blocklists.packaged_list(""), lists)
+    (lists / "offensive_phrases.txt").write_text("number 7\n")
+    monkeypatch.setattr(blocklists, "_LISTS", lists)
+    assert run_extract(dumps, output, *options) == 0
+    assert "shipped_lists.offensive_phrases was" in capsys.readouterr().err
+    assert results_of(output) == fresh(dumps, tmp_path / "fresh", *options)
+
+
+def test_a_rule_on_bland_responses_that_comes_and_goes_counts_what_is_there(
+    extracted: tuple[Path, Path], tmp_path: Path
+) -> None:
+    dumps, output = extracted
+    count, other = ("--filters.bland_count", "2"), ("--filters.max_words", "30")
+    off = ("--filters.bland_share", "0")
+    for number, options in enumerate([off, count, (*other, *off), (*other, *count)]):
+        assert run_extract(dumps, output, *OPTIONS, *options) == 0
+        expected = fresh(dumps, tmp_path / f"fresh-{number}", *OPTIONS, *options)
+        assert results_of(output) == expected
+
+
+def test_a_dump_that_changes_while_it_is_worked_on_is_read_again(
+    extracted: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dumps, _ = extracted
+    whole = (dumps / "RC_2014-12").read_bytes()
+    (dumps / "RC_2014-12").write_bytes(whole[: len(whole) // 2].ljust(len(whole), b"\n"))
+
+    real_finish = ExtractRun._finish
+
+    def finish(*arguments: Any) -> Any:
+        (dumps / "RC_2014-12").write_bytes(whole)
+        return real_finish(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ExtractRun, "_finish", finish)
+        assert run_extract(dumps, tmp_path / "late", *OPTIONS) == 0
+    assert run_extract(dumps, tmp_path / "late", *OPTIONS) == 0
+    assert "RC_2014-12 has changed" in capsys.readouterr().err
+    assert results_of(tmp_path / "late") == fresh(dumps, tmp_path / "fresh", *OPTIONS)
+
+
+def test_results_that_somebody_deleted_are_made_again(
+    extracted: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dumps, output = extracted
+    before = results_of(output)
+    shutil.rmtree(output / "dialogues")
+    (output / "counts.tsv").unlink()
+    assert run_extract(dumps, output, *OPTIONS) == 0
+    assert "counts.tsv has gone" in capsys.readouterr().err
+    assert results_of(output) == before
+
+
+@pytest.mark.parametrize("name", ["work", "dialogues"])
+def test_a_link_in_the_output_is_refused_and_nothing_is_touched(
+    name: str,
+    extracted: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dumps, output = extracted
+    (output / name).rename(tmp_path / "elsewhere")
+    (output / name).symlink_to(tmp_path / "elsewhere")
+    before = results_of(output)
+    assert run_extract(dumps, output, *OPTIONS, "--min_turns", "3") == 1
+    assert f"{output / name}: expected a folder or file of this output" in capsys.readouterr().err
+    assert results_of(output) == before
+
+
 def test_without_work_files_the_same_comes_out_of_the_dumps(
     extracted: tuple[Path, Path], done: list[str], tmp_path: Path
 ) -> None:
@@ -218,7 +312,8 @@ def test_what_another_config_left_unfinished_is_not_mixed_in(
                 build = stopping(PRESETS["paper"].build, number)
                 patch.setitem(PRESETS, "paper", replace(PRESETS["paper"], build=build))
             else:
-                patch.setattr(extract_run, stage, stopping(getattr(extract_run, stage), number))
+                owner = STAGES.get(stage, extract_run)
+                patch.setattr(owner, stage, stopping(getattr(owner, stage), number))
             with pytest.raises(RuntimeError):
                 run_extract(dumps, output, *stopped)
         # Nothing has touched the results so far, so they are still those of the first config.

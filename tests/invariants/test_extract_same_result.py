@@ -30,6 +30,7 @@ from support_dumps import (
 )
 from support_kills import run_until_killed
 
+from data_prep import trigram_stages
 from data_prep.ids import base36
 
 WORDS = ["what", "you", "say", "is", "the", "same", "as", "I", "said"]
@@ -154,6 +155,34 @@ def test_killed_at_a_call_and_started_again_is_as_never_killed(
     assert killed.returncode == -signal.SIGKILL, errors.decode()
     assert run_extract(dumps, tmp_path / "out", *NO_FILTERS, *options) == 0
     assert results_of(tmp_path / "out") == expected
+
+
+def test_killed_when_the_rejects_have_their_second_names_it_goes_on(
+    uninterrupted: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    dumps, _ = uninterrupted
+    options = ("--num_partitions", "6", "--num_workers", "1", "--keep_rejects")
+    argv = command(dumps, tmp_path / "out", *options)[4:]
+    killed = run_until_killed("data_prep.extract", "data_prep.extract_run keep_out 1", argv)
+    _, errors = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, errors.decode()
+    for name in ("out", "fresh"):
+        assert run_extract(dumps, tmp_path / name, *NO_FILTERS, *options) == 0
+    assert results_of(tmp_path / "out") == results_of(tmp_path / "fresh")
+
+
+def test_of_many_partitions_the_trigrams_are_those_of_few(
+    uninterrupted: tuple[Path, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumps, _ = uninterrupted
+    options = (*NO_FILTERS, "--num_partitions", "6", "--num_workers", "1")
+    options += ("--filters.bland_share", "0.5", "--filters.bland_count", "30")
+    assert run_extract(dumps, tmp_path / "few", *options) == 0
+    monkeypatch.setattr(trigram_stages, "_MANY_RUNS", 4)
+    assert run_extract(dumps, tmp_path / "many", *options) == 0
+    assert list((tmp_path / "many" / "work" / "trigrams").glob("group-*.arrow"))
+    assert results_of(tmp_path / "many") == results_of(tmp_path / "few")
+    assert counts_of(tmp_path / "many")["total"]["paths_dropped.bland"] > 0
 
 
 @pytest.mark.parametrize(

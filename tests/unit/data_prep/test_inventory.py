@@ -47,6 +47,12 @@ def test_what_is_not_a_dump_is_listed(tmp_path: Path) -> None:
     assert sorted(inventory.skipped) == sorted([*strangers, "RC_2015-05"])
 
 
+def test_a_dump_that_is_a_link_to_nothing_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "RC_2015-02.zst").symlink_to("/not/there.zst")
+    with pytest.raises(UserError, match=r"RC_2015-02\.zst: .* a link to /not/there\.zst"):
+        take_inventory(folder_of(tmp_path, "RC_2015-01.zst"))
+
+
 def test_a_long_gap_is_named_by_its_ends(tmp_path: Path) -> None:
     inventory = take_inventory(folder_of(tmp_path, "RC_2005-12", "RC_2006-02", "RC_2015-02"))
     assert inventory.notes[0].endswith("2006-01, 2006-03 to 2015-01")
