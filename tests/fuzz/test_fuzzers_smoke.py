@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-RUNS = {"fuzz_lines": 400, "fuzz_turns": 300, "fuzz_trees": 120, "fuzz_dump": 400}
+RUNS = {
+    "fuzz_lines": 400,
+    "fuzz_turns": 300,
+    "fuzz_trees": 120,
+    "fuzz_dump": 400,
+    "fuzz_reference": 200,
+}
 
 
 @pytest.mark.parametrize("name", RUNS)
