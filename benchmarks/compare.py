@@ -10,7 +10,7 @@ from statistics import median
 from benchmarks.measure import Usage, empty_folder, environment, median_usage
 from benchmarks.ours import Manifest, dump_of, presets_of, run_floor, run_ours
 from benchmarks.reference_release import Release, first_difference
-from benchmarks.report import shown_command, table, write_section
+from benchmarks.report import RATE, RATE_OF_CPU, shown_command, table, write_section
 
 BENCHMARK = "extraction"
 PREFACE = """## Extraction
@@ -131,7 +131,7 @@ def _measure(programs: Mapping[str, Program], work: Path, num_runs: int) -> dict
 
 def _rows(usages: Mapping[str, Sequence[Usage]], num_comments: int) -> str:
     baselines = [name for name in (RELEASE, *FLOORS) if name in usages]
-    head = ["program", "wall s", "CPU s", "thousand comments/s", "peak MB"]
+    head = ["program", "wall s", "CPU s", RATE, RATE_OF_CPU, "peak MB"]
     head += ["speed / release"] if RELEASE in usages else []
     head += ["time / F", "time / D"]
     walls = {name: median(run.wall_seconds for run in usages[name]) for name in baselines}
@@ -144,6 +144,7 @@ def _rows(usages: Mapping[str, Sequence[Usage]], num_comments: int) -> str:
             f"{usage.wall_seconds:.2f} ({min(times):.2f}-{max(times):.2f})",
             f"{usage.cpu_seconds:.2f}",
             f"{num_comments / usage.wall_seconds / 1e3:.0f}",
+            f"{num_comments / usage.cpu_seconds / 1e3:.0f}",
             f"{usage.peak_bytes / 1e6:.0f}",
         ]
         if RELEASE in walls:

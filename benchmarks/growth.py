@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.compare import BENCHMARK, PREFACE, kind_of_dump
 from benchmarks.measure import Usage, empty_folder, environment, median_usage
 from benchmarks.ours import dump_of, presets_of, run_ours
-from benchmarks.report import shown_command, table, write_section
+from benchmarks.report import RATE, RATE_OF_CPU, shown_command, table, write_section
 
 
 def growth(options: argparse.Namespace, work: Path) -> None:
@@ -69,13 +69,14 @@ def _preset_table(name: str, by_size: Mapping[int, Usage]) -> str:
                 f"{usage.wall_seconds:.2f}",
                 f"{usage.cpu_seconds:.2f}",
                 f"{size / usage.wall_seconds / 1e3:.0f}",
+                f"{size / usage.cpu_seconds / 1e3:.0f}",
                 f"{usage.wall_seconds / size * 1e6:.2f}",
                 f"{deviations[-1]:+.1%}",
                 f"{usage.peak_bytes / 1e6:.0f}",
             ]
         )
-    head = ["comments", "wall s", "CPU s", "thousand comments/s", "s per million"]
-    head += ["off the line", "peak MB of a process"]
+    head = ["comments", "wall s", "CPU s", RATE, RATE_OF_CPU]
+    head += ["s per million", "off the line", "peak MB of a process"]
     largest = max(deviations, key=abs)
     return "\n\n".join(
         [

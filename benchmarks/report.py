@@ -13,6 +13,9 @@ _NEW_FILE = """# Benchmarks
 Each section is written by the script that it names, which anyone can run.
 """
 
+RATE, RATE_OF_CPU = "thousand comments/s", "thousand comments/CPU s"
+"""Heads of columns: by wall time, and by the time of all cores together."""
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; the first column is text, the others are numbers."""
