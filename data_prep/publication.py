@@ -84,7 +84,7 @@ def read_manifest(output: Path) -> JsonObject | None:
 
 def missing_results(output: Path, manifest: JsonObject) -> list[str]:
     """What is no longer in an output folder of all that its manifest names, as sentences."""
-    names = [*manifest["results"], *manifest["files"]]
+    names = [*manifest.get("results", ()), *manifest["files"]]
     return [f"{name} has gone" for name in names if not (output / name).exists()]
 
 

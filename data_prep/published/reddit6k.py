@@ -22,6 +22,8 @@ from dialogpt.command_line import UserError
 from dialogpt.records import TestItem, write_json, write_text
 
 _IDS = "the release's data/test-multi-refs-ids.txt"
+_LINES = "YYYY-MM.tsv files of an extraction with preset reference"
+_MONTH_FILE = re.compile(r"[0-9]{4}-[0-9]{2}\.tsv")
 _SCORED_ID = re.compile(r"(-?[0-9]+),([^,\t]+),([^,\t]+),([^,\t]+)")
 
 
@@ -107,11 +109,16 @@ def read_contexts(path: Path) -> list[ListedContext]:
 
 def _line_files(path: Path) -> list[Path]:
     """The files of lines, in the order of months."""
-    paths = sorted(path.glob("*.tsv")) if path.is_dir() else [path]
-    if not paths or not path.exists():
+    if not path.is_dir():
+        if path.exists():
+            return [path]
+        raise UserError(f"{path}: expected {_LINES}, found nothing; check --lines")
+    paths = sorted(file for file in path.iterdir() if _MONTH_FILE.fullmatch(file.name))
+    if not paths:
+        others = sorted(file.name for file in path.glob("*.tsv"))
         raise UserError(
-            f"{path}: expected YYYY-MM.tsv files of an extraction with preset reference, found "
-            f"{'none' if path.exists() else 'nothing'}; check --lines"
+            f"{path}: expected {_LINES}, found {', '.join(others[:3]) or 'none'}; let --lines name "
+            "the extraction's folder `reference`"
         )
     return paths
 

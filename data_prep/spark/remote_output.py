@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 from data_prep.dialogues import DIALOGUE_SCHEMA, DIALOGUES_FOLDER
-from data_prep.publication import MANIFEST_FILE
+from data_prep.publication import MANIFEST_FILE, RESULTS
 from data_prep.rejects import REJECT_SCHEMA
 from data_prep.spark.finishing import Finishing, finished
 from data_prep.spark.parcel_files import notes_of, read_parcels, write_parcels
@@ -108,13 +108,19 @@ class RemoteOutput:
 
     def publish(self, manifest: JsonObject, options: str) -> None:
         """See Output."""
+        names = {MANIFEST_FILE, *(entry.name for entry in self._final.entries())}
+        if unknown := names.difference(RESULTS):
+            raise AssertionError(f"not listed as results of an extraction: {sorted(unknown)}")
         self._folder.delete(MANIFEST_FILE)  # of results that begin to go
+        # What only an earlier run left would pass for a result of this one.
+        for name in sorted({*RESULTS}.difference(names)):
+            self._folder.delete(name)
         self.write("extract.yaml", [options.encode()])
         for entry in self._final.entries():
             self._folder.delete(entry.name)
             self._final.rename(entry.name, self._folder / entry.name)
         with self._folder.writer(MANIFEST_FILE) as file:
-            file.write(orjson.dumps(manifest))
+            file.write(orjson.dumps({**manifest, "results": sorted(names)}))
 
 
 def _writer(rows: DataFrame) -> DataFrameWriter:

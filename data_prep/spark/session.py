@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
@@ -19,6 +20,7 @@ _OURS = {
     "spark.ui.showConsoleProgress": "true",
 }
 """Settings of a session that we start, where the user sets nothing else."""
+_PYTHON_SETTING, _PYTHON_VARIABLE = "spark.pyspark.python", "PYSPARK_PYTHON"
 
 
 @contextmanager
@@ -38,21 +40,48 @@ def spark_session(config: SparkConfig, master: str) -> Iterator[SparkSession]:
     if active is not None:
         yield active
         return
-    if master.startswith("local"):  # the workers are on this machine
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    spark = _started(config, master)
+    chosen = dict(setting.split("=", 1) for setting in config.settings)
+    here = sys.executable if master.startswith("local") else ""  # the workers are on this machine
+    with _worker_python(chosen.get(_PYTHON_SETTING, here)):
+        spark = _started(chosen, master)
     try:
-        spark.sparkContext.setLogLevel("ERROR")
+        _log_little(spark)
         yield spark
     finally:
         spark.stop()
 
 
-def _started(config: SparkConfig, master: str) -> SparkSession:
+@contextmanager
+def _worker_python(program: str) -> Iterator[None]:
+    """Let a context that starts in this block run its workers with some Python.
+
+    pyspark reads the environment variable alone, whatever the settings say.
+
+    Args:
+        program: where the variable is not set; "" leaves it so.
+    """
+    if not program or os.environ.get(_PYTHON_VARIABLE):
+        yield
+        return
+    os.environ[_PYTHON_VARIABLE] = program
+    try:
+        yield
+    finally:
+        del os.environ[_PYTHON_VARIABLE]
+
+
+def _log_little(spark: SparkSession) -> None:
+    """Errors only; not those of tasks, which the error of their job tells again."""
+    spark.sparkContext.setLogLevel("ERROR")
+    jvm: Any = spark._jvm
+    log4j = jvm.org.apache.logging.log4j
+    log4j.core.config.Configurator.setLevel("org.apache.spark.executor.Executor", log4j.Level.OFF)
+
+
+def _started(chosen: Mapping[str, str], master: str) -> SparkSession:
     builder = SparkSession.builder
     if master:
         builder = builder.master(master)
-    chosen = dict(setting.split("=", 1) for setting in config.settings)
     for name, value in {**_OURS, **chosen}.items():
         builder = builder.config(name, value)
     try:
@@ -60,7 +89,7 @@ def _started(config: SparkConfig, master: str) -> SparkSession:
     except (PySparkException, Py4JError) as error:
         raise UserError(
             f"--master {master or '(that of spark-submit)'}: Spark did not start: "
-            f"{_first_cause(str(error))}; expected local[N], local-cluster[...], "
+            f"{_why_not_started(str(error))}; expected local[N], local-cluster[...], "
             "spark://host:7077, yarn or k8s://https://host:port"
         ) from error
 
@@ -103,9 +132,13 @@ def named_errors(what: str) -> Iterator[None]:
 
 _REMEDIES = (
     (
-        r"ModuleNotFoundError: No module named '(data_prep|dialogpt|pyarrow|msgspec)[^']*'",
-        "install the project with all it needs on every worker (docs/spark.md says how), or let "
-        "PYSPARK_PYTHON or spark.pyspark.python name the Python that has it",
+        r"ModuleNotFoundError: No module named '[^']*'"
+        r"|Cannot run program \"[^\"\n]*\"[^\n]*"
+        r"|Python in worker has different version: \S+ than that in driver: [\d.]+"
+        r"|EOFException occurred while reading the port number",
+        "install the project with all it needs on every worker, for the driver's version of Python "
+        "(docs/spark.md says how), and let PYSPARK_PYTHON or, where that is not set, the setting "
+        "spark.pyspark.python name the Python that has it",
     ),
     (
         r"(File|Path does not exist:?|FileNotFoundException:?) ?(file:|/)\S*( does not exist)?",
@@ -119,6 +152,15 @@ _REMEDIES = (
     ),
 )
 """Parts of messages of Spark, and what to do about them."""
+
+
+def _why_not_started(message: str) -> str:
+    if "stopped SparkContext" in message:  # which became so while it started
+        return (
+            "the master did not answer, or refused (Spark's messages above say more); check that "
+            "it runs, and its host and port"
+        )
+    return _first_cause(message)
 
 
 def _first_cause(message: str) -> str:

@@ -147,6 +147,24 @@ def test_a_place_that_python_cannot_open_gets_the_rows_and_counts_of_a_folder(
     assert all((out / path).is_file() for path in manifest["files"])
 
 
+def test_no_result_of_an_earlier_run_stays_in_a_place_that_python_cannot_open(
+    spark: Any, mounted: Path, whole: tuple[Path, Path], tmp_path: Path
+) -> None:
+    dumps, _ = whole
+    place, out = "viewfs://tests/data/again", mounted / "again"
+    assert run_spark(dumps, place, *OPTIONS, "--num_partitions", "2", "--keep_rejects") == 0
+    assert (out / "testset" / "multiref.jsonl").is_file()
+    assert (out / "rejects").is_dir()
+    (out / "purged_ids.txt").touch()  # no result
+    fewer = ["--num_partitions", "2", "--multiref.min_responses", "0"]
+    assert run_spark(dumps, place, *OPTIONS, *fewer) == 0
+    assert run_extract(dumps, tmp_path / "local", *OPTIONS, *fewer) == 0
+    expected = json.loads((tmp_path / "local" / "manifest.json").read_bytes())["results"]
+    assert json.loads((out / "manifest.json").read_bytes())["results"] == expected
+    others = {"work", "extract.yaml", "purged_ids.txt"}
+    assert {path.name for path in out.iterdir() if path.suffix != ".crc"} == {*expected, *others}
+
+
 def test_the_search_for_duplicates_drops_the_same_dialogues(
     spark: Any, whole: tuple[Path, Path], tmp_path: Path
 ) -> None:

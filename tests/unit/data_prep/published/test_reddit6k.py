@@ -1,12 +1,15 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
+from data_prep.published.config import TestsetConfig
 from data_prep.published.reddit6k import (
     ListedContext,
     read_contexts,
     read_instances,
     write_context,
+    write_reddit6k,
 )
 from data_prep.reference.multiref import multi_reference_lines
 from dialogpt.command_line import UserError
@@ -96,3 +99,35 @@ def test_a_list_of_another_form_is_named(tmp_path: Path, line: str) -> None:
     path.write_text(f"{FIRST}\n{line}\n")
     with pytest.raises(UserError, match=r"ids\.txt:2: expected multiref, SCORE,ID,ID,ID"):
         read_contexts(path)
+
+
+@pytest.fixture
+def extracted(tmp_path: Path) -> Path:
+    """What an extraction leaves: lines of a month, and other tables in the folder above them."""
+    folder = tmp_path / "extracted"
+    (folder / "reference").mkdir(parents=True)
+    shutil.copy(LINES, folder / "reference" / "2018-01.tsv")
+    for name in ("counts.tsv", "frequent_trigrams.tsv"):
+        (folder / name).write_text("a\tb\tc\n")
+    return folder
+
+
+def config_of(lines: Path, output: Path) -> TestsetConfig:
+    return TestsetConfig(kind="reddit6k", lines=str(lines), ids=str(IDS), output=str(output))
+
+
+def test_the_folder_above_the_lines_is_no_folder_of_lines(extracted: Path, tmp_path: Path) -> None:
+    expected = r"found counts\.tsv, frequent_trigrams\.tsv; let --lines name .* `reference`"
+    with pytest.raises(UserError, match=expected):
+        write_reddit6k(config_of(extracted, tmp_path))
+    assert not (tmp_path / "report.json").exists()
+    report = write_reddit6k(config_of(extracted / "reference", tmp_path))
+    assert report["months"] == ["2018-01"]
+
+
+def test_only_months_are_read_of_a_folder_of_lines(extracted: Path, tmp_path: Path) -> None:
+    lines = extracted / "reference"
+    for name in ("2018-01.tsv.part", "2018-01-old.tsv", "x2018-02.tsv", "notes.tsv"):
+        (lines / name).write_text("no line of an extraction\n")
+    report = write_reddit6k(config_of(lines, tmp_path))
+    assert report["months"] == ["2018-01"]
