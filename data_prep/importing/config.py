@@ -112,7 +112,7 @@ class ImportConfig:
     caption file of avsd): writes testset/<source>.jsonl."""
     path: str = ""
     """datasets: a name on the hub, or a local .csv, .tsv, .json, .jsonl or .parquet file, a folder
-    of them or a pattern."""
+    of them or a pattern; train.csv, validation.csv and test.csv are the splits of these names."""
     subset: str = ""
     """datasets: which configuration of a data set that has several."""
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
@@ -130,7 +130,7 @@ class ImportConfig:
     """Take out the blanks around punctuation of tokenised English; null does so where a source is
     published like that: dailydialog, personachat, avsd, dialogpt_tsv."""
     drop_leaks: bool = True
-    """Drop training dialogues that stand, word for word, in the validation or test file as well."""
+    """Drop training dialogues that stand, word for word, in validation or test as well."""
     split_knowledge: bool = True
     """avsd: caption and summary sentence by sentence, as PLATO cuts each to a few tokens."""
     has_weights: bool = False

@@ -13,6 +13,8 @@ from dialogpt.command_line import UserError
 
 _SAID = ("Default", "Reply")
 _RAW_MENTION = re.compile(r"<@[!&]?\d+>")
+# Not in bob@example.org, or in a longer word; scripts without blanks go on right after a name.
+_MENTION_OF = r"(?a:(?<!\w)@(?:{0})(?!\w)|@(?:{0})(?!\w|\.\w))"
 _EMOJI = re.compile(r"<a?(:\w+:)\d+>")
 
 
@@ -29,7 +31,13 @@ def read_discord(file: InputFile, log: ImportLog, config: ImportConfig) -> Itera
             f'{file.path}: expected {{"messages": [...]}} of DiscordChatExporter, found '
             f"{shown(document)}; export the channel again, as JSON"
         )
-    yield from conversations_of(_messages(messages, file, log), file, log, config)
+    # An export may be in reverse order. Ids are given in the order of time.
+    said = sorted(_messages(messages, file, log), key=_time_and_id)
+    yield from conversations_of(said, file, log, config)
+
+
+def _time_and_id(message: Message) -> tuple[int, int]:
+    return message.time, int(message.id.rpartition("_")[2])
 
 
 def _messages(messages: list[Any], file: InputFile, log: ImportLog) -> Iterator[Message]:
@@ -69,6 +77,8 @@ def _without_names(text: str, mentions: list[dict[str, Any]]) -> str:
     names = {
         str(person[key]) for person in mentions for key in ("nickname", "name") if person.get(key)
     }
-    for name in sorted(names, key=len, reverse=True):  # @Annabel before @Anna
-        text = text.replace(f"@{name}", MENTION)
+    if names:
+        longest_first = sorted(names, key=len, reverse=True)  # @Anna Lee before @Anna
+        any_name = "|".join(map(re.escape, longest_first))
+        text = re.sub(_MENTION_OF.format(any_name), MENTION, text)
     return _EMOJI.sub(r"\1", _RAW_MENTION.sub(MENTION, text))

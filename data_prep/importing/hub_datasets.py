@@ -13,7 +13,7 @@ import datasets
 
 from data_prep.importing.config import ImportConfig
 from data_prep.importing.conversations import Conversation
-from data_prep.importing.dataset_files import READERS, local_files
+from data_prep.importing.dataset_files import READERS, files_by_split, local_files
 from data_prep.importing.dataset_rows import Row, conversations_of_rows, wanted_columns
 from data_prep.importing.import_log import ImportLog
 from data_prep.importing.json_lines import SPLIT_NAMES
@@ -21,8 +21,17 @@ from dialogpt.command_line import UserError
 from dialogpt.records import SPLITS, Split
 
 
-def read_datasets(config: ImportConfig, log: ImportLog) -> Iterator[Conversation]:
+def read_datasets(
+    config: ImportConfig, log: ImportLog, *, only_dealt_by_id: bool = False
+) -> Iterator[Conversation]:
     """The conversations of all splits, validation and test first; a single split is to be dealt.
+
+    Splits of other names are left out and counted, and a note names them.
+
+    Args:
+        config: which data set, and what its columns hold.
+        log: counts the dialogues.
+        only_dealt_by_id: none but those that are dealt by an id of their own.
 
     Raises:
         UserError: there is no such data set, split or column.
@@ -33,10 +42,20 @@ def read_datasets(config: ImportConfig, log: ImportLog) -> Iterator[Conversation
     ]
     if len(loaded) == 1:
         splits = [(None, next(iter(loaded)))]
+    if only_dealt_by_id and (len(loaded) > 1 or not (config.columns.id or config.columns.dialogue)):
+        return
     if not splits:
         raise UserError(
             f"{config.path}: expected splits like train, validation and test, found "
             f"{', '.join(loaded)}; save the wanted one as a file and give that as path"
+        )
+    read = [name for _, name in splits]
+    if other := [name for name in loaded if name not in read]:
+        for name in other:
+            log.drop("splits", "unknown_name", config.path, f"the split {name!r} is not read")
+        log.notes.append(
+            f"note: splits that are read: {', '.join(read)}; left out: {', '.join(other)}. To "
+            "have one of these, save it as a file and give that as path"
         )
     for split, name in sorted(splits, key=lambda pair: -SPLITS.index(pair[0] or "train")):
         log.column = split or "input"
@@ -51,7 +70,9 @@ def _load(config: ImportConfig) -> Mapping[str, Any]:
     try:
         if paths := local_files(config.path):
             reader, options = READERS[paths[0].suffix.lower()]
-            options = {**options, "data_files": [str(path) for path in paths]}
+            files = files_by_split(config.path, paths)
+            data_files = {split or "all": list(map(str, found)) for split, found in files.items()}
+            options = {**options, "data_files": data_files}
         if reader == "csv":
             options["features"] = _all_text(paths[0], options["sep"])
         loaded: Mapping[str, Any] = datasets.load_dataset(reader, streaming=True, **options)

@@ -16,8 +16,10 @@ from dialogpt.records import SPLITS
 EXAMPLES_PER_REASON = 5
 
 _ORDER = (
+    "splits_dropped",
     "messages_read",
     "messages_dropped",
+    "messages_cut",
     "records_read",
     "records_dropped",
     "records_kept",
@@ -39,6 +41,7 @@ class ImportLog:
 
     Attributes:
         column: where counts go now.
+        notes: what the user should be told at the end, whatever the counts are.
         examples: kind and reason, as in "records.not_json" -> the first few drops of them.
     """
 
@@ -49,6 +52,7 @@ class ImportLog:
             report: told how many bytes of the input were read since the last call.
         """
         self.column = "input"
+        self.notes: list[str] = []
         self.examples: dict[str, list[str]] = {}
         self.report = report
         self._tally = Tally()
@@ -61,7 +65,7 @@ class ImportLog:
         """Count a drop, and keep it if it is among the first of its reason.
 
         Args:
-            kind: what is dropped: records, messages, turns, instances, test_items.
+            kind: what is dropped: records, messages, turns, instances, test_items, splits.
             reason: why, in a name.
             where: file and line or the like.
             message: what was expected and what was found.

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from data_prep.config import SplitConfig
 from data_prep.dialogues import DIALOGUES_FOLDER, DialogueWriter
 from data_prep.importing.config import ImportConfig
 from data_prep.importing.conversations import Conversation
@@ -31,6 +32,7 @@ from data_prep.importing.output_folder import (
 )
 from data_prep.importing.sources import (
     instance_rules,
+    read_dealt_apart,
     read_source,
     read_test_references,
     text_cleaner,
@@ -43,6 +45,7 @@ CONVERSATIONS_PER_PART = 250_000
 """Conversations in a part, the unit that `shards` hands to its processes."""
 
 _MANY = 0.1  # of the records: dropping more is worth a word
+_FAULTS = tuple(f"messages.{name}" for name in ("not_utf8", "no_head", "no_such_time", "malformed"))
 _NO_FAULT = ("records.leak", "records.answer_withheld")  # drops that are as they should be
 
 
@@ -119,22 +122,39 @@ def dealt_conversations(
     if config.test:
         dealing = replace(dealing, test_fraction=0.0)
     held_out: set[bytes] = set()
+    if config.drop_leaks:
+        # Read twice: a training dialogue may stand before its twin of the test split.
+        first_reading = ImportLog(log.report)
+        for found in read_dealt_apart(config, first_reading):
+            conversation = cleaned(found, clean, first_reading)
+            if conversation.turns and _split_of(conversation, dealing) != "train":
+                held_out.add(_digest(conversation))
     for found in read_source(config, log):
         conversation = cleaned(found, clean, log)
         name = conversation.thread_id
         if not conversation.turns:
             log.drop("records", "empty", name, "no turn has readable text")
             continue
-        said = "\n".join(conversation.turns)
-        split = conversation.split or split_of(conversation.split_key or said, dealing)
-        digest = blake2b(said.encode(), digest_size=16).digest()
-        if split != "train":
-            held_out.add(digest)
-        elif config.drop_leaks and digest in held_out:
-            log.drop("records", "leak", name, "the same turns are in the validation or test split")
-            continue
+        split = _split_of(conversation, dealing)
+        if config.drop_leaks:
+            digest = _digest(conversation)
+            if split == "train" and digest in held_out:
+                message = "the same turns are in the validation or test split"
+                log.drop("records", "leak", name, message)
+                continue
+            if split != "train":
+                held_out.add(digest)
         log.add("records_kept")
         yield split, conversation
+
+
+def _split_of(conversation: Conversation, dealing: SplitConfig) -> Split:
+    key = conversation.split_key or "\n".join(conversation.turns)
+    return conversation.split or split_of(key, dealing)
+
+
+def _digest(conversation: Conversation) -> bytes:
+    return blake2b("\n".join(conversation.turns).encode(), digest_size=16).digest()
 
 
 def write_test_items(config: ImportConfig, folder: Path, log: ImportLog) -> None:
@@ -173,10 +193,12 @@ def _cleaned_item(item: TestItem, clean: Callable[[str], str]) -> TestItem:
 
 def notes(log: ImportLog) -> Iterator[str]:
     """What the user should know beside the counts."""
+    yield from log.notes
     total = log.total()
     for name, drops in log.examples.items():
         kind, _, reason = name.partition(".")
-        if kind in ("records", "test_items") and name not in _NO_FAULT:
+        is_fault = kind in ("records", "test_items") or name in _FAULTS
+        if is_fault and name not in _NO_FAULT:
             yield f"note: {reason}, for example {drops[0]}"
     num_dropped = total["records_read"] - total["records_kept"]
     num_dropped -= sum(total[name.replace(".", "_dropped.")] for name in _NO_FAULT)

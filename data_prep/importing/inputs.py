@@ -67,7 +67,7 @@ def input_files(config: ImportConfig) -> list[InputFile]:
 
 
 def paths_of(given: str, source: str) -> list[Path]:
-    """The files behind a file name, a folder or a pattern, by name.
+    """The files behind a file name, a folder or a pattern, by name; of WhatsApp's folders the .txt.
 
     Raises:
         UserError: there is none.
@@ -75,12 +75,15 @@ def paths_of(given: str, source: str) -> list[Path]:
     path = Path(given)
     if path.is_dir() and source != "slack":
         paths = [p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith(".")]
+        if source == "whatsapp":  # beside the chat are the photos that were exported with it
+            paths = [p for p in paths if ".txt" in map(str.lower, p.suffixes)]
     elif path.exists():
         paths = [path]
     else:
         paths = [Path(p) for p in sorted(glob.glob(given, recursive=True))]  # noqa: PTH207
     if not paths:
-        found = "an empty folder" if path.is_dir() else "nothing"
+        kind = ".txt files" if source == "whatsapp" else "files"
+        found = f"a folder without {kind}" if path.is_dir() else "nothing"
         raise UserError(f"{given}: expected a file, a folder of files or a pattern, found {found}")
     if source == "slack" and not path.is_dir():
         raise UserError(f"{given}: expected the folder of a Slack export; unpack the archive first")
@@ -94,21 +97,43 @@ def numbered_lines(file: InputFile, log: ImportLog) -> Iterator[tuple[int, str]]
     for the end of a line. A line that is not UTF-8 is dropped and counted as `not_utf8`.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: the file is damaged, or no text.
+    """
+    for number, line in numbered_bytes(file, log):
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            log.add("records_read")
+            found = f"expected UTF-8, found the byte {line[error.start]:#04x}"
+            log.drop("records", "not_utf8", f"{file.name}:{number}", found)
+            continue
+        if not text.isspace():
+            yield number, text
+
+
+def numbered_bytes(file: InputFile, log: ImportLog) -> Iterator[tuple[int, bytes]]:
+    """Number (from 1) and bytes of each line that is not blank, see `numbered_lines`.
+
+    Raises:
+        UserError: the file is damaged, or no text.
     """
     with _damage_named(file):
         for block in read_lines(file.path, log.report):
+            if block.first_line == 1:
+                _require_text(file, block.data)
             for offset, line in enumerate(block.data.split(b"\n")):
-                number = block.first_line + offset
-                try:
-                    text = line.removesuffix(b"\r").decode("utf-8")
-                except UnicodeDecodeError as error:
-                    log.add("records_read")
-                    found = f"expected UTF-8, found the byte {line[error.start]:#04x}"
-                    log.drop("records", "not_utf8", f"{file.name}:{number}", found)
-                    continue
-                if text and not text.isspace():
-                    yield number, text
+                line = line.removesuffix(b"\r")
+                if line.strip():
+                    yield block.first_line + offset, line
+
+
+def _require_text(file: InputFile, content: bytes) -> None:
+    if content.startswith(b"PK\x03\x04"):
+        raise UserError(
+            f"{file.path}: expected text, found a zip archive; unpack it and give the file in it"
+        )
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"{file.path}: expected UTF-8, found UTF-16; save the file as UTF-8")
 
 
 def json_document(file: InputFile, log: ImportLog) -> Any:
@@ -119,6 +144,7 @@ def json_document(file: InputFile, log: ImportLog) -> Any:
     """
     with _damage_named(file):
         content = b"".join(read_blocks(file.path, log.report)).removeprefix(b"\xef\xbb\xbf")
+    _require_text(file, content)
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:

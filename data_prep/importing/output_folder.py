@@ -11,7 +11,7 @@ import yaml
 
 from data_prep.extract_plan import differences
 from data_prep.importing.config import ImportConfig
-from data_prep.importing.dataset_files import local_files
+from data_prep.importing.dataset_files import files_by_split, local_files
 from data_prep.importing.inputs import paths_of
 from data_prep.importing.sources import hides_names
 from dialogpt.command_line import UserError, as_plain
@@ -20,7 +20,7 @@ from dialogpt.folders import LOCK_FILE, sole_use
 from dialogpt.records import write_json
 from dialogpt.text import TEXT_RULES
 
-IMPORT_RULES = "import-1"
+IMPORT_RULES = "import-2"
 """Name of what an import does to a given input; change it when the output changes."""
 
 MANIFEST_FILE = "manifest.json"
@@ -51,14 +51,25 @@ def make_manifest(config: ImportConfig) -> dict[str, Any]:
 
 
 def _checksums(given: str, config: ImportConfig) -> str:
-    """SHA-256 of the files in order, cut to 16 digits each; the name of a data set on the hub."""
+    """SHA-256 of the files in order, cut to 16 digits each; the name of a data set on the hub.
+
+    Where the names of files tell their splits, the splits stand before the sums.
+    """
     if config.source == "datasets":
         paths = local_files(given)
         if not paths:
             return given
-    else:
-        paths = [path for found in paths_of(given, config.source) for path in _files(found)]
-    return " ".join(file_sha256(path)[:16] for path in paths)
+        return " ".join(
+            f"{split}:{_checksum(path)}" if split else _checksum(path)
+            for split, files in files_by_split(given, paths).items()
+            for path in files
+        )
+    paths = [path for found in paths_of(given, config.source) for path in _files(found)]
+    return " ".join(map(_checksum, paths))
+
+
+def _checksum(path: Path) -> str:
+    return file_sha256(path)[:16]
 
 
 def _files(path: Path) -> list[Path]:

@@ -31,12 +31,14 @@ class Source:
     Attributes:
         read: the conversations of a file.
         by_response: whether each reply is an instance by default.
+        tells_split: whether dialogues may say their split, or have ids that they are dealt by.
         is_tokenised: whether its texts are published with blanks around punctuation.
         max_turns: most turns of a row by default; 0 is no limit.
     """
 
     read: ReadFile
     by_response: bool = False
+    tells_split: bool = False
     is_tokenised: bool = False
     max_turns: int = 0
 
@@ -52,13 +54,15 @@ _SOURCES: dict[str, Source] = {
     "avsd": Source(
         read=lambda file, log, config: read_avsd(file, log, split_knowledge=config.split_knowledge),
         by_response=True,
+        tells_split=True,
         is_tokenised=True,
     ),
     "dialogpt_tsv": Source(
         read=lambda file, log, config: read_dialogpt_tsv(file, log, has_weights=config.has_weights),
+        tells_split=True,
         is_tokenised=True,
     ),
-    "json_lines": Source(read=lambda file, log, _: read_json_lines(file, log)),
+    "json_lines": Source(read=lambda file, log, _: read_json_lines(file, log), tells_split=True),
     "whatsapp": Source(read=read_whatsapp, max_turns=_CHAT_TURNS),
     "telegram": Source(read=read_telegram, max_turns=_CHAT_TURNS),
     "discord": Source(read=read_discord, max_turns=_CHAT_TURNS),
@@ -81,6 +85,24 @@ def read_source(config: ImportConfig, log: ImportLog) -> Iterator[Conversation]:
     for file in input_files(config):
         log.column = file.column
         yield from _SOURCES[config.source].read(file, log, config)
+
+
+def read_dealt_apart(config: ImportConfig, log: ImportLog) -> Iterator[Conversation]:
+    """The conversations of which two with the same turns may come to different splits.
+
+    They are in files that are given without a split, and say their split or are dealt by an id.
+
+    Raises:
+        UserError: the input is not there, or is something else.
+    """
+    if config.source == "datasets":
+        from data_prep.importing.hub_datasets import read_datasets  # late, as above
+
+        yield from read_datasets(config, log, only_dealt_by_id=True)
+    elif _SOURCES[config.source].tells_split:
+        for file in input_files(config):
+            if file.split is None:
+                yield from _SOURCES[config.source].read(file, log, config)
 
 
 def read_test_references(config: ImportConfig, log: ImportLog) -> Iterator[TestItem]:

@@ -1,4 +1,7 @@
-"""Telegram Desktop's export in JSON (result.json), of one chat or of all."""
+"""Telegram Desktop's export in JSON (result.json), of one chat or of all.
+
+Of what bots write the export marks messages sent by way of one, and chats with one.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +13,7 @@ from data_prep.importing.inputs import InputFile, json_document, shown
 from data_prep.importing.messages import MENTION, Message, conversations_of, seconds_of
 from dialogpt.command_line import UserError
 
+_LISTS = ("chats", "left_chats")
 _MENTIONS = ("mention", "mention_name")
 
 
@@ -20,18 +24,21 @@ def read_telegram(file: InputFile, log: ImportLog, config: ImportConfig) -> Iter
         UserError: the file is no export.
     """
     document = json_document(file, log)
-    for number, messages in enumerate(_chats(document, file)):
-        said = _messages(messages, number, file, log)
+    for number, chat in enumerate(_chats(document, file)):
+        said = _messages(chat, number, file, log)
         yield from conversations_of(said, file, log, config)
 
 
-def _chats(document: Any, file: InputFile) -> list[list[Any]]:
-    """The messages of each chat."""
+def _chats(document: Any, file: InputFile) -> list[dict[str, Any]]:
+    """Each chat; those that were left come last, so that the numbers of the others stay."""
     values = document if isinstance(document, dict) else {}
-    listed = values.get("chats", {"list": [values]})
-    chats = listed.get("list") if isinstance(listed, dict) else None
+    lists = [values[key] for key in _LISTS if key in values] or [{"list": [values]}]
+    chats: list[Any] = []
+    for listed in lists:
+        of_list = listed.get("list") if isinstance(listed, dict) else None
+        chats += of_list if isinstance(of_list, list) else [None]
     found = []
-    for chat in chats if isinstance(chats, list) else [None]:
+    for chat in chats:
         messages = chat.get("messages") if isinstance(chat, dict) else None
         if not isinstance(messages, list):
             raise UserError(
@@ -39,16 +46,19 @@ def _chats(document: Any, file: InputFile) -> list[list[Any]]:
                 f"Telegram's JSON export, found the keys {shown(list(values))}; export again, as "
                 "JSON"
             )
-        found.append(messages)
+        found.append(chat)
     return found
 
 
-def _messages(messages: list[Any], chat: int, file: InputFile, log: ImportLog) -> Iterator[Message]:
-    for number, value in enumerate(messages):
+def _messages(
+    chat: dict[str, Any], chat_number: int, file: InputFile, log: ImportLog
+) -> Iterator[Message]:
+    bot = f"user{chat.get('id')}" if chat.get("type") == "bot_chat" else ""
+    for number, value in enumerate(chat["messages"]):
         log.add("messages_read")
         values = value if isinstance(value, dict) else {}
-        reason = _reason_to_drop(values)
-        where = f"{file.name}, chat {chat}, message {number}"
+        reason = _reason_to_drop(values, bot)
+        where = f"{file.name}, chat {chat_number}, message {number}"
         if reason:
             log.drop("messages", reason, where, "nothing that this person said in words")
             continue
@@ -59,16 +69,18 @@ def _messages(messages: list[Any], chat: int, file: InputFile, log: ImportLog) -
             log.drop("messages", "malformed", where, message)
             continue
         speaker = str(values.get("from_id") or values.get("from") or "")
-        message_id = f"{file.prefix}_{chat}_{values.get('id', f'n{number}')}"
+        message_id = f"{file.prefix}_{chat_number}_{values.get('id', f'n{number}')}"
         yield Message(speaker, text, time, message_id)
 
 
-def _reason_to_drop(values: dict[str, Any]) -> str:
-    """Why a value is not what somebody says, or ""."""
+def _reason_to_drop(values: dict[str, Any], bot: str) -> str:
+    """Why a value is not what somebody says, or ""; `bot` is who speaks for the bot of the chat."""
     if values.get("type") != "message":
         return "notice" if values.get("type") == "service" else "malformed"
     if "forwarded_from" in values or "saved_from" in values:
         return "forwarded"
+    if "via_bot" in values or (bot and values.get("from_id") == bot):
+        return "bot"
     if not values.get("text"):
         return "media"
     return ""

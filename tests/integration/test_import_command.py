@@ -358,6 +358,36 @@ def test_training_dialogues_of_the_held_out_files_are_dropped_unless_wanted(tmp_
     assert len(rows_of(tmp_path / "all", "train")) == 6
 
 
+@pytest.mark.parametrize("first", ["train", "test"])
+def test_a_leak_is_dropped_in_whatever_order_a_file_tells_its_splits(first, tmp_path):
+    twins = [{"turns": ["how are you?", "fine"], "split": split} for split in ("train", "test")]
+    alone = {"turns": ["hi", "yo"], "split": "train"}
+    twins = twins if first == "train" else twins[::-1]
+    path = write_lines(tmp_path / "a", [*twins, alone])
+    assert lines_import(tmp_path, "--input", path) == 0
+    assert [row["turns"] for row in rows_of(tmp_path / "out", "train")] == [alone["turns"]]
+    assert len(rows_of(tmp_path / "out", "test")) == 1
+    counts = counts_of(tmp_path / "out")["total"]
+    assert (counts["records_read"], counts["records_dropped.leak"]) == (3, 1)
+
+
+def test_same_words_under_many_ids_are_not_dealt_to_training_and_test(tmp_path):
+    ids = range(200)
+    lines = [{"id": f"d{n}", "turns": ["how are you?", "fine"]} for n in ids]
+    assert lines_import(tmp_path, "--input", write_lines(tmp_path / "a", lines)) == 0
+    assert rows_of(tmp_path / "out", "train") == []
+    num_held_out = len(rows_of(tmp_path / "out"))
+    assert num_held_out > 0
+    assert counts_of(tmp_path / "out")["total"]["records_dropped.leak"] == 200 - num_held_out
+    # A table with ids as well.
+    table = tmp_path / "pairs.csv"
+    table.write_text("id,q,a\n" + "".join(f"d{n},how are you?,fine\n" for n in ids))
+    options = ["--source", "datasets", "--path", table, "--output", tmp_path / "table"]
+    assert run_import(*options, "--columns.turns", "q,a", "--columns.id", "id") == 0
+    assert rows_of(tmp_path / "table", "train") == []
+    assert len(rows_of(tmp_path / "table")) == num_held_out
+
+
 def test_malformed_records_are_counted_saved_and_told_and_the_rest_is_written(tmp_path, capsys):
     path = write_lines(tmp_path / "a", [["hi", "yo"], {"no": "turns"}, ["alone"], ["\u200b"]])
     with path.open("a") as lines:
@@ -379,6 +409,51 @@ def test_malformed_records_are_counted_saved_and_told_and_the_rest_is_written(tm
     assert f"no_turns, for example {path}:2: expected" in message
     assert "3 of 5 records could not be used" in message
     assert "the valid split is empty" in message
+
+
+def test_tables_named_for_splits_land_in_them_and_renaming_is_another_import(tmp_path, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("train", "validation", "test"):
+        (folder / f"{name}.csv").write_text(f"question,answer\nhello {name},hi\n")
+    options = ["--source", "datasets", "--path", folder, "--output", tmp_path / "out"]
+    options += ["--columns.turns", "question,answer"]
+    assert run_import(*options) == 0
+    for split, name in zip(SPLITS, ("train", "validation", "test"), strict=True):
+        (row,) = rows_of(tmp_path / "out", split)
+        assert row["turns"] == [f"hello {name}", "hi"]
+    (folder / "test.csv").rename(folder / "tiny_train.csv")
+    assert run_import(*options) == 1
+    assert "inputs.path was" in capsys.readouterr().err
+
+
+def test_messages_that_cannot_be_read_are_told(tmp_path, capsys):
+    path = tmp_path / "chat"
+    path.write_bytes((chat_line(1, ZEB, "hi") + chat_line(2, QUIR, "yo")).encode() + b"caf\xe9\n")
+    options = ["--source", "whatsapp", "--output", tmp_path / "out", "--input", path]
+    assert run_import(*options, "--min_turns", "1", *NOT_DEALT) == 0
+    assert counts_of(tmp_path / "out")["total"]["messages_dropped.not_utf8"] == 1
+    message = capsys.readouterr().err
+    assert "note: not_utf8, for example whatsapp_input:2: expected UTF-8" in message
+    assert QUIR not in message
+
+
+def test_splits_that_are_left_out_are_told(tmp_path, capsys, monkeypatch):
+    from data_prep.importing import hub_datasets
+
+    table = tmp_path / "pairs.csv"
+    table.write_text("q,a\nhi,yo\n")
+    load = hub_datasets.datasets.load_dataset
+
+    def more_splits(*args, **options):
+        (rows,) = load(*args, **options).values()
+        return {"train": rows, "test_seen": rows}
+
+    monkeypatch.setattr(hub_datasets.datasets, "load_dataset", more_splits)
+    options = ["--source", "datasets", "--path", table, "--output", tmp_path / "out"]
+    assert run_import(*options, "--columns.turns", "q,a") == 0
+    assert "note: splits that are read: train; left out: test_seen" in capsys.readouterr().err
+    assert counts_of(tmp_path / "out")["total"]["splits_dropped.unknown_name"] == 1
 
 
 def test_any_number_of_parts_gives_the_same_rows(tmp_path, monkeypatch):

@@ -42,6 +42,40 @@ def test_people_are_told_apart_and_not_named(tmp_path):
     assert drops_of(log) == {}
 
 
+@pytest.mark.parametrize(
+    ("text", "names", "expected"),
+    [
+        ("alice@Alabama.com, @Al", ["Al"], "alice@Alabama.com, @user"),
+        ("bob@Al.com and @Al.", ["Al"], "bob@Al.com and @user."),
+        ("@Albert @Al's", ["Al"], "@Albert @user's"),
+        ("@Al Lee @Al", ["Al", "Al Lee"], "@user @user"),
+        ("thanks@Al", ["Al"], "thanks@user"),
+        ("你好@安娜你好", ["安娜"], "你好@user你好"),
+        ("@a+b(c) @a\\1", ["a+b(c)", "a\\1"], "@user @user"),
+        ("@{0} {1}", ["{0}"], "@user {1}"),
+    ],
+)
+def test_a_mention_is_a_whole_word(text, names, expected, tmp_path):
+    mentions = [{"id": "9", "name": name} for name in names]
+    (found,), _ = read_text(read, export(message(0, ANNA, text, mentions=mentions)), tmp_path)
+    assert found.turns == (expected,)
+
+
+def test_an_export_in_reverse_order_gives_the_same_dialogues(tmp_path):
+    said = [
+        message(n, who, text)
+        for n, (who, text) in enumerate([(ANNA, "hi"), (ANNABEL, "yo"), (ANNA, "so?"), (BOT, "x")])
+    ]
+    same_second = [message(n, ANNABEL, f"{n}") for n in (-1, 100)]  # ids 99 and 200
+    for late in same_second:
+        late["timestamp"] = "2020-01-31T11:59:00+01:00"
+    forth, log = read_text(read, export(*said, *same_second), tmp_path)
+    back, other_log = read_text(read, export(*reversed([*said, *same_second])), tmp_path)
+    assert back == forth
+    assert turns_of(forth) == [["hi", "yo", "so?", "-1\n100"]]
+    assert drops_of(log) == drops_of(other_log) == {"messages.bot": 1}
+
+
 def test_bots_notices_and_pictures_are_left_out_by_reason(tmp_path):
     text = export(
         message(0, BOT, "beep"),

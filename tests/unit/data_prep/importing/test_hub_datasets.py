@@ -6,11 +6,11 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support_importing import turns_of
+from support_importing import drops_of, turns_of
 
 from data_prep.importing import hub_datasets
 from data_prep.importing.config import ColumnsConfig, ImportConfig
-from data_prep.importing.dataset_files import local_files
+from data_prep.importing.dataset_files import files_by_split, local_files
 from data_prep.importing.hub_datasets import read_datasets
 from data_prep.importing.import_log import ImportLog
 from dialogpt.command_line import UserError
@@ -22,12 +22,13 @@ def _offline(monkeypatch, tmp_path_factory):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
 
 
-def read(path, *, turns="dialog", subset="", **columns):
+def read(path, *, turns="dialog", subset="", log=None, only_dealt_by_id=False, **columns):
     columns = ColumnsConfig(turns="" if "text" in columns else turns, **columns)
     config = ImportConfig(
         source="datasets", output="out", path=str(path), subset=subset, columns=columns
     )
-    return list(read_datasets(config, ImportLog()))
+    log = log or ImportLog()
+    return list(read_datasets(config, log, only_dealt_by_id=only_dealt_by_id))
 
 
 DIALOGUES = [["hi", "yo"], ["7 up", "nan", "null"]]
@@ -63,6 +64,66 @@ def test_files_of_a_pattern_are_read_by_name(tmp_path):
     assert turns_of(read(tmp_path)) == [["a"], ["b"]]
 
 
+def write_tables(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_text(f"question,answer\n{name},x\n")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train.csv", "validation.csv", "test.csv"),
+        ("my_train.csv", "my_dev.csv", "my-Test.csv"),
+        ("train-00000-of-00001.csv", "val1.csv", "testing.csv"),
+    ],
+)
+def test_local_files_that_are_named_for_splits_keep_them(names, tmp_path):
+    write_tables(tmp_path, *names)
+    found = read(tmp_path, turns="question,answer")
+    assert {c.turns[0]: c.split for c in found} == dict(
+        zip(names, ("train", "valid", "test"), strict=True)
+    )
+    assert [c.split for c in found] == ["test", "valid", "train"]
+
+
+def test_files_of_one_split_are_dealt(tmp_path):
+    write_tables(tmp_path, "train-0.csv", "train-1.csv")
+    found = read(tmp_path, turns="question,answer")
+    assert [(c.turns[0], c.split) for c in found] == [("train-0.csv", None), ("train-1.csv", None)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("train.csv", "more.csv"), ("a.csv", "b.csv", "test.csv"), ("a.csv", "train_test.csv")],
+)
+def test_files_of_which_only_some_tell_a_split_are_refused(names, tmp_path):
+    write_tables(tmp_path, *names)
+    with pytest.raises(UserError, match=r"expected names .* rename"):
+        files_by_split("p", local_files(str(tmp_path)))
+
+
+def test_splits_of_other_names_beside_known_ones_are_counted_and_told(monkeypatch):
+    rows = {name: Rows(name) for name in ("train", "test_seen", "test_unseen")}
+    monkeypatch.setattr(hub_datasets.datasets, "load_dataset", lambda *_, **__: rows)
+    log = ImportLog()
+    assert [c.turns for c in read("owner/name", log=log)] == [("train",)]
+    assert drops_of(log) == {"splits.unknown_name": 2}
+    (note,) = log.notes
+    assert "left out: test_seen, test_unseen" in note
+
+
+def test_a_data_set_is_read_for_what_is_dealt_only_if_its_one_split_has_ids(monkeypatch):
+    columns = {"turns": "dialog", "id": "name"}
+    several = {"train": IdRows("a"), "test": IdRows("b")}
+    monkeypatch.setattr(hub_datasets.datasets, "load_dataset", lambda *_, **__: several)
+    assert read("owner/name", only_dealt_by_id=True, **columns) == []
+    one = {"train": IdRows("a")}
+    monkeypatch.setattr(hub_datasets.datasets, "load_dataset", lambda *_, **__: one)
+    assert turns_of(read("owner/name", only_dealt_by_id=True, **columns)) == [["a"]]
+    assert read("owner/name", only_dealt_by_id=True) == []
+
+
 class Rows:
     """Rows as the library streams them; one may ask for columns, not for all."""
 
@@ -74,6 +135,14 @@ class Rows:
     def select_columns(self, names):
         assert names == ["dialog"]
         return [{"dialog": [turn]} for turn in self._turns]
+
+
+class IdRows(Rows):
+    column_names = ("dialog", "name")
+
+    def select_columns(self, names):
+        assert names == ["dialog", "name"]
+        return [{"dialog": [turn], "name": f"id of {turn}"} for turn in self._turns]
 
 
 def test_a_name_on_the_hub_is_loaded_by_the_same_call_without_code_of_its_own(monkeypatch):

@@ -1,4 +1,6 @@
 import gzip
+import io
+import zipfile
 
 import pytest
 import zstandard
@@ -14,6 +16,13 @@ from data_prep.importing.inputs import (
     paths_of,
 )
 from dialogpt.command_line import UserError
+
+
+def zipped(text):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("_chat.txt", text)
+    return packed.getvalue()
 
 
 def file_of(path):
@@ -66,10 +75,33 @@ def test_a_file_a_folder_and_a_pattern_name_files(tmp_path):
         for given in ("", "*.txt", "c.json")
     }
     assert names == {
-        "": ["a.txt", "b.txt", "c.json"],
+        "": ["a.txt", "b.txt"],  # photos lie beside a chat
         "*.txt": ["a.txt", "b.txt"],
         "c.json": ["c.json"],
     }
+
+
+def test_of_a_folder_only_whatsapp_leaves_files_out(tmp_path):
+    for name in ("b.TXT", "a.txt.gz", "photo.jpg"):
+        (tmp_path / name).write_text("")
+    assert [p.name for p in paths_of(str(tmp_path), "whatsapp")] == ["a.txt.gz", "b.TXT"]
+    assert len(paths_of(str(tmp_path), "telegram")) == 3
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "photo.jpg").write_text("")
+    with pytest.raises(UserError, match=r"found a folder without \.txt files"):
+        paths_of(str(tmp_path / "photos"), "whatsapp")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(zipped("hi"), "a zip archive; unpack it"), ("hi".encode("utf-16"), "UTF-16")],
+    ids=["zip", "utf-16"],
+)
+def test_an_archive_and_another_encoding_are_refused_with_what_to_do(content, found, tmp_path):
+    (tmp_path / "f").write_bytes(content)
+    for read in (numbered_lines, json_document):
+        with pytest.raises(UserError, match=f"f: expected .*{found}"):
+            list(read(file_of(tmp_path / "f"), ImportLog()))
 
 
 @pytest.mark.parametrize("given", ["nothing", "*.none", "empty"])

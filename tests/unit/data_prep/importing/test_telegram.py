@@ -51,6 +51,32 @@ def test_an_export_of_all_chats_never_joins_two(tmp_path):
     assert found[1].turn_ids[0] == "p_1_1"
 
 
+def test_chats_that_were_left_are_read_after_the_others(tmp_path):
+    left = {"list": [{**CHAT, "messages": [message(1, "Zoe", "bye")]}]}
+    document = {"left_chats": left, "chats": {"list": [CHAT]}}
+    found, log = read_text(read, json.dumps(document), tmp_path)
+    assert turns_of(found) == [*TURNS, ["bye"]]
+    assert [c.turn_ids[0] for c in found] == ["p_0_1", "p_1_1"]
+    assert log._tally.by_month()["input"]["messages_read"] == len(MESSAGES) + 1
+    found, _ = read_text(read, json.dumps({"left_chats": left}), tmp_path)
+    assert turns_of(found) == [["bye"]]
+
+
+def test_what_bots_write_is_left_out_where_the_export_tells(tmp_path):
+    messages = [
+        message(1, "Ann", "a cat", via_bot="@pic"),
+        message(2, "Ann", "what's the time?"),
+        message(3, "Clock", "10:03", from_id="user77"),
+    ]
+    chat = {"type": "bot_chat", "id": 77, "messages": messages}
+    found, log = read_text(read, json.dumps(chat), tmp_path)
+    assert turns_of(found) == [["what's the time?"]]
+    assert drops_of(log) == {"messages.bot": 2}
+    # In a chat with a person, the same id is that person.
+    found, log = read_text(read, json.dumps({**chat, "type": "personal_chat"}), tmp_path)
+    assert turns_of(found) == [["what's the time?", "10:03"]]
+
+
 def test_without_unix_times_dates_are_read(tmp_path):
     old = {key: value for key, value in message(1, "A", "x").items() if key != "date_unixtime"}
     found, _ = read_text(read, json.dumps({"messages": [old]}), tmp_path)
@@ -77,7 +103,17 @@ def test_a_malformed_message_is_counted_and_the_next_is_read(bad, tmp_path):
     assert drops_of(log) == {"messages.malformed": 1}
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"chats": []}', '{"chats": {"list": [{}]}}', "x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        '{"chats": []}',
+        '{"chats": {"list": []}, "left_chats": 3}',
+        '{"chats": {"list": [{}]}}',
+        "x",
+    ],
+)
 def test_another_kind_of_file_is_refused(text, tmp_path):
     with pytest.raises(UserError, match="expected"):
         read_text(read, text, tmp_path)

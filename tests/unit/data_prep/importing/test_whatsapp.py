@@ -1,3 +1,4 @@
+import re
 from functools import partial
 from time import gmtime
 
@@ -6,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support_importing import chat_config, drops_of, read_text, turns_of
 
-from data_prep.importing.whatsapp import read_whatsapp
+from data_prep.importing.whatsapp import KNOWN_HEADS, read_whatsapp
+from dialogpt.command_line import UserError
 
 
 def read(text, folder, **options):
@@ -52,6 +54,18 @@ STYLES = {
     "ios, 12 hours, with marks": "\u200e[12/31/19, 9:4{}:00\u202fPM] {}: {}\n",
     "ios, German": "[31.12.19, 21:4{}:00] {}: {}\r\n",
     "year first": "2019-12-31, 21:4{} - {}: {}\n",
+    "android, Dutch": "31-12-2019 21:4{} - {}: {}\n",
+    "android, Spanish": "31/12/19, 9:4{} p. m. - {}: {}\n",
+    "android, Finnish": "31.12.2019 klo 21.4{} - {}: {}\n",
+    "android, older French": "31/12/2019 à 21:4{} - {}: {}\n",
+    "android, Hungarian": "2019. 12. 31. 21:4{} - {}: {}\n",
+    "android, Korean": "2019. 12. 31. 오후 9:4{}, {} : {}\n",
+    "ios, Korean": "[2019. 12. 31. 오후 9:4{}:00] {}: {}\n",
+    "android, Chinese": "2019/12/31 下午9:4{} - {}: {}\n",
+    "ios, Chinese": "[2019/12/31 下午9:4{}:00] {}: {}\n",
+    "android, Japanese": "2019/12/31 21:4{} - {}: {}\n",
+    "android, Arabic": "٣١/١٢/٢٠١٩، ٩:٤{} م - {}: {}\n",
+    "ios, Arabic, with marks": "\u200f[٣١\u200f/١٢\u200f/٢٠١٩، ٩:٤{}:٠٠ م] {}: {}\n",
 }
 
 
@@ -83,12 +97,21 @@ def test_what_ios_marks_as_not_typed_is_left_out(tmp_path):
         'Ann created group "x: y"',
         "Ann added Bob: he is nice",
         "Ann left",
+        'Ann hat den Betreff von "Ferien: 2018" zu "Ferien: 2019" geändert',
+        'Ann hat den Betreff von "Ferien" zu "Ferien: 2019" geändert',
+        "Ann hat den Betreff zu „Ferien: 2019“ geändert",
+        "Ann a changé le sujet en « Vacances : 2019 »",
     ],
 )
 def test_a_notice_with_a_colon_is_nobodys_turn(notice, tmp_path):
     found, log = read(f"1/2/20, 10:00 - {notice}\n1/2/20, 10:01 - Bob: hi\n", tmp_path)
     assert turns_of(found) == [["hi"]]
     assert drops_of(log) == {"messages.notice": 1}
+
+
+def test_a_nickname_in_quotation_marks_is_a_person(tmp_path):
+    found, _ = read('1/2/20, 10:00 - Ann "Annie" Lee: hi\n', tmp_path)
+    assert turns_of(found) == [["hi"]]
 
 
 @pytest.mark.parametrize("text", ["@\u2068Ann Lee\u2069 hi", "@4917123456789 hi"])
@@ -130,8 +153,109 @@ def test_lines_before_the_first_message_are_dropped_and_counted(tmp_path):
     assert drops_of(log) == {"messages.no_head": 2}
 
 
-def test_noon_and_midnight_of_12_hours(tmp_path):
-    text = "1/2/20, 12:05 AM - A: x\n1/2/20, 12:05 p.m. - B: y\n"
+def test_a_file_without_a_known_head_is_refused_with_its_first_line_masked(tmp_path):
+    text = "2024年1月5日 21:45 ~ Zebulon: hi\nand more\n"
+    with pytest.raises(UserError) as caught:
+        read(text, tmp_path)
+    message = str(caught.value)
+    assert "'2024x1x5x 21:45 ~ xxxxxxx: xx'" in message
+    assert "date format is not known" in message
+    assert "Zebulon" not in message
+    for head in KNOWN_HEADS:
+        assert repr(head) in message
+        found, _ = read(f"{head}Ann: hi\n", tmp_path)
+        assert turns_of(found) == [["hi"]]
+
+
+def test_an_empty_file_has_no_messages(tmp_path):
+    assert read("\n", tmp_path)[0] == []
+
+
+def test_a_message_with_a_line_that_is_not_utf8_is_lost_whole_and_nothing_else(tmp_path):
+    text = (
+        b"1/2/20, 10:00 - Ann: hi\n"
+        b"1/2/20, 10:01 - Bob: caf\xe9\nand more from Bob\n"
+        b"1/2/20, 10:02 - Ann: I see\n"
+        b"1/2/20, 10:03 - Bob: what\nis a caf\xe9\nanyway?\n"
+        b"1/2/20, 10:04 - Ann: \xef\xbf\xbd is a character\n"
+    )
+    found, log = read(text, tmp_path, merge_messages=False)
+    assert turns_of(found) == [["hi", "I see", "\ufffd is a character"]]
+    assert set(found[0].speakers) == {"Ann"}
+    assert drops_of(log) == {"messages.not_utf8": 2}
+    assert log.examples["messages.not_utf8"][0].startswith("input:2: expected UTF-8")
+    assert log._tally.by_month()["input"]["messages_read"] == 5
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ("look at this \u200e<attached: 00000012-PHOTO-2020.jpg>", "look at this"),
+        ("look\nat this \u200eimage omitted", "look\nat this"),
+        ("report \u2022 \u200e12 pages \u200edocument omitted", None),
+        ("report.pdf \u2022 \u200e12 pages \u200edocument omitted", None),
+        ("photo.jpg \u200eimage omitted", None),
+        ("here: x.org \u200eimage omitted", "here: x.org"),
+        ("call \u200e+49 170 1234567 now", "call \u200e+49 170 1234567 now"),
+        ("\u200eIMG-1.jpg (file attached)\nlook", "look"),
+        ("IMG-1.jpg (bestand bijgevoegd)", None),
+        ("IMG-1.jpg (Datei angehängt)\nSchau mal", "Schau mal"),
+        ("song.opus (файл добавлен)", None),
+        ("x.org (worth it)", "x.org (worth it)"),
+        ("<Medien ausgeschlossen>\nSchau mal", "Schau mal"),
+        ("Bild weggelassen", None),
+        ("I <3 you", "I <3 you"),
+        ("hallo <Diese Nachricht wurde bearbeitet.>", "hallo"),
+        ("hola \u200e<Se editó este mensaje.>", "hola"),
+        ("שלום \u200f<something in no list>", "שלום"),
+        ("hello <b>", "hello <b>"),
+        ("Null", "Null"),
+    ],
+)
+def test_only_what_was_typed_is_kept(said, typed, tmp_path):
+    found, log = read(f"1/2/20, 10:00 - Bob: {said}\n1/2/20, 10:01 - Ann: ok\n", tmp_path)
+    assert turns_of(found) == [["ok"] if typed is None else [typed, "ok"]]
+    assert drops_of(log) == ({"messages.media": 1} if typed is None else {})
+
+
+def test_a_message_of_which_the_end_was_not_typed_is_counted_as_cut(tmp_path):
+    _, log = read("1/2/20, 10:00 - Bob: hi \u200eimage omitted\n", tmp_path)
+    assert log._tally.by_month()["input"]["messages_cut"] == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("This message was deleted", "\u200eYou deleted this message.", "null"),
+        "This message was deleted by admin Ann",
+        *("Diese Nachricht wurde gelöscht.", "Du hast diese Nachricht gelöscht."),
+        *("Se eliminó este mensaje.", "Eliminaste este mensaje."),
+        *("Ce message a été supprimé", "Questo messaggio è stato eliminato"),
+        *("Mensagem apagada", "Essa mensagem foi apagada", "Você apagou esta mensagem"),
+        *("Dit bericht is verwijderd", "Bu mesaj silindi", "Это сообщение удалено"),
+        *("تم حذف هذه الرسالة", "此消息已删除", "此訊息已刪除", "삭제된 메시지입니다."),
+        "このメッセージは削除されました。",
+    ],
+)
+def test_deleted_messages_are_told_in_many_languages(said, tmp_path):
+    found, log = read(f"1/2/20, 10:00 - Bob: {said}\n1/2/20, 10:01 - Ann: ok\n", tmp_path)
+    assert turns_of(found) == [["ok"]]
+    assert drops_of(log) == {"messages.deleted": 1}
+    found, _ = read(f"1/2/20, 10:00 - Bob: Hm. {said} Ach.\n", tmp_path)
+    assert len(found) == 1  # words around it were typed
+
+
+@pytest.mark.parametrize(
+    ("midnight", "noon"),
+    [
+        ("1/2/20, 12:05 AM - ", "1/2/20, 12:05 p.m. - "),
+        ("2020/2/1 凌晨12:05 - ", "2020/2/1 中午12:05 - "),
+        ("2020. 2. 1. 오전 12:05, ", "2020. 2. 1. 오후 12:05, "),
+        ("١/٢/٢٠٢٠، ١٢:٠٥ ص - ", "١/٢/٢٠٢٠، ١٢:٠٥ م - "),
+    ],
+)
+def test_noon_and_midnight_of_12_hours(midnight, noon, tmp_path):
+    text = f"{midnight}A: x\n{noon}B: y\n"
     found, _ = read(text, tmp_path, max_pause_minutes=0)
     assert found[0].times[1] - found[0].times[0] == 12 * 3600
 
@@ -150,6 +274,11 @@ heads = st.sampled_from(
 @given(st.lists(st.tuples(heads, st.text(st.characters(codec="utf-8"), max_size=12)), max_size=6))
 def test_no_text_crashes_it_and_messages_add_up(tmp_path_factory, lines):
     text = "".join(f"{head}{rest}\n" for head, rest in lines)
-    found, log = read(text, tmp_path_factory.mktemp("chat"), merge_messages=False)
+    folder = tmp_path_factory.mktemp("chat")
+    try:
+        found, log = read(text, folder, merge_messages=False)
+    except UserError:
+        assert not any(re.match(r"1/2|\[99|31\.2", line) for line in text.split("\n"))
+        return
     read_in = log._tally.by_month().get("input", {}).get("messages_read", 0)
     assert read_in == sum(len(c.turns) for c in found) + sum(drops_of(log).values())
