@@ -8,12 +8,13 @@ frames, and tells an end of file in the middle of a frame from a proper end.
 import lzma
 import zlib
 from bz2 import BZ2Decompressor
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
+import numpy as np
 import zstandard
 
 from dialogpt.command_line import UserError
@@ -249,7 +250,7 @@ def read_lines(
         DamagedArchiveError: after every whole line was yielded; it carries the partial line.
         UserError: see `read_blocks`.
     """
-    whole: list[bytes] = []
+    whole: list[bytes | memoryview] = []
     partial: list[bytes] = []
     first_line, size, partial_size = 1, 0, 0
     damage: DamagedArchiveError | None = None
@@ -269,7 +270,7 @@ def read_lines(
             block = block[end:]
         cut = block.rfind(b"\n") + 1
         if cut:
-            whole += [*partial, block[:cut]]
+            whole += [*partial, memoryview(block)[:cut]]
             size += sum(map(len, partial)) + cut
             partial, partial_size = [], 0
         partial.append(block[cut:])
@@ -277,17 +278,22 @@ def read_lines(
         if size >= BLOCK_BYTES:
             data = _joined(whole, first_line)
             yield LineBlock(first_line, data)
-            first_line, size, whole = first_line + data.count(b"\n"), 0, []
+            first_line, size, whole = first_line + _num_line_ends(data), 0, []
     if damage is None:
         whole += partial
     if data := _joined(whole, first_line):
         yield LineBlock(first_line, data)
     if damage is not None:
-        damage.line_number = first_line + data.count(b"\n")
+        damage.line_number = first_line + _num_line_ends(data)
         damage.partial_line = b"".join(partial)
         raise damage
 
 
-def _joined(pieces: list[bytes], first_line: int) -> bytes:
+def _num_line_ends(data: bytes) -> int:
+    # Twice as fast as bytes.count, and other threads run meanwhile.
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
+
+
+def _joined(pieces: Sequence[bytes | memoryview], first_line: int) -> bytes:
     data = b"".join(pieces)
     return data.removeprefix(_BYTE_ORDER_MARK) if first_line == 1 else data
