@@ -89,7 +89,7 @@ def test_another_threshold_neither_reads_nor_builds_again(
 
     monkeypatch.setattr("data_prep.extract_run.read_dump", fail)
     monkeypatch.setitem(PRESETS, "paper", replace(PRESETS["paper"], build=fail))
-    monkeypatch.setattr("data_prep.extract_run.merge_bucket", fail)
+    monkeypatch.setattr("data_prep.trigram_stages.merge_bucket", fail)
     near = (*options, "--duplicates.drop", "near")
     assert run_extract(dumps, tmp_path / "out", *near) == 0
     monkeypatch.undo()
