@@ -103,7 +103,7 @@ def check_that_nobody_reads_half(folder: Path, old: dict[str, str], new: dict[st
     for name, digest in now.items():
         if name.endswith(".parquet") and name.startswith("extracted/dialogues"):
             assert digest in (old[name], new[name])
-    work = {name for name in old if name.startswith("extracted/work/")}
+    work = {name for name in old if Path(name).parts[:2] == ("extracted", "work")}
     assert work & now.keys() in (work, set())
 
 

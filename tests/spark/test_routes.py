@@ -185,7 +185,7 @@ def test_another_threshold_leaves_what_was_read_and_built(
     dumps, _ = whole
     options = (*OPTIONS, "--num_partitions", "2")
     assert run_spark(dumps, tmp_path / "out", *options) == 0
-    built = sorted((tmp_path / "out/work/spark/built").rglob("*.parquet"))
+    built = sorted((tmp_path / "out" / "work" / "spark" / "built").rglob("*.parquet"))
     times = [path.stat().st_mtime_ns for path in built]
     assert run_spark(dumps, tmp_path / "out", *options) == 0  # nothing to do
     changed = (*options, "--filters.bland_share", "0.9")
@@ -202,4 +202,4 @@ def test_another_threshold_leaves_what_was_read_and_built(
     assert [path.stat().st_mtime_ns for path in built] == times
     # The local engine takes the results for its own.
     assert run_extract(dumps, tmp_path / "out", *changed) == 0
-    assert not (tmp_path / "out/work/spills").exists()
+    assert not (tmp_path / "out" / "work" / "spills").exists()
