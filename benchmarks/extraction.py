@@ -2,6 +2,7 @@
 
     python benchmarks/extraction.py make --comments 1000000 --output FOLDER
     python benchmarks/extraction.py compare --release CHECKOUT --release-python PYTHON
+    python benchmarks/extraction.py engines
     python benchmarks/extraction.py growth
 
 Results go to docs/benchmarks.md. See README.md beside this file.
@@ -18,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.compare import compare
+from benchmarks.engines import engines
 from benchmarks.growth import growth
 from benchmarks.measure import ROOT, MeasuredCommandError
 from benchmarks.reference_release import Release
@@ -38,7 +40,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    commands = parser.add_subparsers(required=True, metavar="make | compare | growth")
+    commands = parser.add_subparsers(required=True, metavar="make | compare | engines | growth")
 
     make = commands.add_parser("make", help="make a dump of any size from real ones")
     _add_dump_options(make)
@@ -58,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
         help="a Python with zstandard, nltk and flashtext",
     )
     comparison.set_defaults(command=_compare)
+
+    ways = commands.add_parser("engines", help="measure ours with duplicates, and on Spark")
+    _add_dump_options(ways)
+    _add_measuring_options(ways)
+    ways.add_argument("--comments", type=int, default=1_000_000, help="at least so many")
+    ways.set_defaults(command=_engines)
 
     growing = commands.add_parser("growth", help="measure ours on dumps of several sizes")
     _add_dump_options(growing)
@@ -105,6 +113,11 @@ def _compare(options: argparse.Namespace) -> None:
     release = Release(options.release, options.release_python) if options.release else None
     with _work_folder(options.work) as work:
         compare(options, work, release)
+
+
+def _engines(options: argparse.Namespace) -> None:
+    with _work_folder(options.work) as work:
+        engines(options, work)
 
 
 def _growth(options: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,14 @@ def has_presets() -> bool:
     return "--preset" in done.stdout
 
 
-def run_ours(dumps: Path, output: Path, *, preset: str | None, num_workers: int) -> Usage:
+def run_ours(
+    dumps: Path,
+    output: Path,
+    *,
+    preset: str | None,
+    num_workers: int,
+    further: Sequence[str] = (),
+) -> Usage:
     """Extract into output/out.
 
     Args:
@@ -37,11 +45,13 @@ def run_ours(dumps: Path, output: Path, *, preset: str | None, num_workers: int)
         output: an empty folder.
         preset: of the extraction; None gives no --preset.
         num_workers: processes; 0 leaves the number to the extraction.
+        further: options.
 
     Raises:
         MeasuredCommandError: it failed.
     """
     options = ["--dumps", str(dumps.resolve()), "--output", str((output / "out").resolve())]
+    options += further
     if preset is not None:
         options = ["--preset", preset, *options]
     if num_workers:

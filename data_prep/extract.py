@@ -20,10 +20,9 @@ from pathlib import Path
 
 from data_prep.config import ExtractConfig
 from data_prep.extract_plan import (
-    RULES,
     describe_inputs,
-    differences,
     input_changes,
+    option_changes,
     purged_digest,
     settings_of,
 )
@@ -81,7 +80,7 @@ def extract(config: ExtractConfig, resolved: str) -> None:
         if manifest is not None and not news:
             print(f"{output} is finished; nothing to do", file=sys.stderr)
         else:
-            _say(_notes(inventory))
+            _say(inventory.remarks)
             _say(f"since the last run, {change}" for change in news)
             outcome = ExtractRun(config, inventory, settings, filters).extract()
             manifest = outcome.manifest
@@ -100,30 +99,18 @@ def _say(notes: Iterable[str]) -> None:
         print(f"note: {note}", file=sys.stderr)
 
 
-def _notes(inventory: Inventory) -> Iterable[str]:
-    yield from inventory.notes
-    if inventory.skipped:
-        skipped = ", ".join(inventory.skipped)
-        yield f"skipped what is no file named RC_YYYY-MM or RS_YYYY-MM: {skipped}"
-
-
 def _news(
     config: ExtractConfig, inventory: Inventory, settings: JsonObject, manifest: JsonObject | None
 ) -> list[str]:
     """What is not as it was when the results were made; nothing if there are none."""
     if manifest is None:
         return []
-    now = {
-        "rules": RULES,
-        "settings": settings,
-        "num_partitions": config.num_partitions or manifest["num_partitions"],
-        "purged_ids": purged_digest(Path(config.output) / PURGED_IDS_FILE),
-    }
+    purged_ids = purged_digest(Path(config.output) / PURGED_IDS_FILE)
     inputs = describe_inputs(inventory, manifest["inputs"])
     return [
         *missing_results(Path(config.output), manifest),
         *input_changes(manifest["inputs"], inputs),
-        *differences({name: manifest[name] for name in now}, now),
+        *option_changes(manifest, settings, config.num_partitions, purged_ids),
     ]
 
 

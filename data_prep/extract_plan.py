@@ -181,6 +181,26 @@ def input_changes(before: Mapping[str, JsonObject], now: Mapping[str, JsonObject
     return changes + [f"{name} has changed" for name in common if now[name] != before[name]]
 
 
+def option_changes(
+    manifest: JsonObject, settings: JsonObject, num_partitions: int, purged_ids: str
+) -> list[str]:
+    """What else is not as it was when the results were made, as sentences.
+
+    Args:
+        manifest: of the results.
+        settings: of `settings_of`.
+        num_partitions: what the user says, or 0.
+        purged_ids: of `purged_digest`.
+    """
+    now = {
+        "rules": RULES,
+        "settings": settings,
+        "num_partitions": num_partitions or manifest["num_partitions"],
+        "purged_ids": purged_ids,
+    }
+    return differences({name: manifest[name] for name in now}, now)
+
+
 def agree_on_num_partitions(asked_for: int, dumps: Sequence[DumpFile], work: Path) -> int:
     """How many partitions the comments of some dumps are dealt to.
 

@@ -57,6 +57,14 @@ class Inventory:
     notes: tuple[str, ...]
 
     @property
+    def remarks(self) -> list[str]:
+        """What a user should know of the folder, as sentences."""
+        if not self.skipped:
+            return [*self.notes]
+        skipped = ", ".join(self.skipped)
+        return [*self.notes, f"skipped what is no file named RC_YYYY-MM or RS_YYYY-MM: {skipped}"]
+
+    @property
     def comment_dumps(self) -> tuple[DumpFile, ...]:
         """The RC files, by month."""
         return tuple(dump for dump in self.dumps if dump.kind == "RC")

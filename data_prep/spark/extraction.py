@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pyspark.sql import SparkSession
 
 from data_prep.config import ExtractConfig
-from data_prep.extract_plan import RULES, differences, input_changes, settings_of
+from data_prep.extract_plan import input_changes, option_changes, settings_of
 from data_prep.purging.ids import PURGED_IDS_FILE
 from data_prep.spark.building import PartitionBuilder
 from data_prep.spark.config import PARQUET, SparkConfig
@@ -70,7 +70,7 @@ def extract_in(
         if manifest is not None and not news:
             print(f"{config.output} is finished; nothing to do", file=sys.stderr)
         else:
-            _say(_notes(sources))
+            _say(sources.inventory.remarks)
             _say(f"since the last run, {change}" for change in news)
             manifest, table = run.extract()
             output.publish(manifest, resolved)
@@ -104,17 +104,12 @@ def _news(
     """What is not as it was when the results were made; nothing if there are none."""
     if manifest is None:
         return []
-    now = {
-        "rules": RULES,
-        "settings": settings,
-        "num_partitions": config.num_partitions or manifest["num_partitions"],
-        "purged_ids": digest_of(output.read(PURGED_IDS_FILE)),
-    }
+    purged_ids = digest_of(output.read(PURGED_IDS_FILE))
     before = manifest["inputs"]
     inputs = {name: _described(facts, before.get(name)) for name, facts in sources.files.items()}
     return [
         *input_changes(before, inputs),
-        *differences({name: manifest[name] for name in now}, now),
+        *option_changes(manifest, settings, config.num_partitions, purged_ids),
     ]
 
 
@@ -122,14 +117,6 @@ def _described(facts: JsonObject, before: JsonObject | None) -> JsonObject:
     """A file, as it was if it has the size and time of change that it had."""
     is_same = before is not None and all(before[name] == value for name, value in facts.items())
     return before if before is not None and is_same else facts
-
-
-def _notes(sources: Sources) -> Iterable[str]:
-    inventory = sources.inventory
-    yield from inventory.notes
-    if inventory.skipped:
-        skipped = ", ".join(inventory.skipped)
-        yield f"skipped what is no file named RC_YYYY-MM or RS_YYYY-MM: {skipped}"
 
 
 def _say(notes: Iterable[str]) -> None:
