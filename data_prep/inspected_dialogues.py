@@ -1,6 +1,7 @@
 """Dialogues to look at, one by one: in the files of `extract` and `import`, or in shards."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -139,7 +140,8 @@ class DialogueShards:
         for info, reader in self._shards:
             if number < info.num_dialogues:
                 chunk, place = divmod(number, info.chunk_dialogues)
-                return self._inspected(list(reader.read_chunk(chunk).dialogues())[place])
+                with closing(reader):
+                    return self._inspected(list(reader.read_chunk(chunk).dialogues())[place])
             number -= info.num_dialogues
         raise IndexError(number)
 
@@ -183,5 +185,7 @@ def _row(path: Path, number: int) -> pa.RecordBatch:
 
 
 def _all_of(info: ShardInfo, reader: ShardReader) -> Iterator[EncodedDialogue]:
-    for chunk in range(info.num_chunks):
-        yield from reader.read_chunk(chunk).dialogues()
+    # Not left to whoever drops the reader last: LMDB opens no file a second time in a process.
+    with closing(reader):
+        for chunk in range(info.num_chunks):
+            yield from reader.read_chunk(chunk).dialogues()

@@ -1,4 +1,5 @@
 import re
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -120,6 +121,24 @@ def test_a_dialogue_is_found_by_turn_thread_or_text(place, folders, capsys):
         n for n, d in enumerate(ALL) if any(words.lower() in turn.lower() for turn in d.turns)
     )
     assert f"dialogue {first} of" in shown(capsys, *option, "--find", words)
+
+
+@pytest.mark.parametrize("index", ["0", "17"])
+def test_nothing_stays_open_for_whoever_looks_next(index, folders, monkeypatch):
+    """LMDB opens no file a second time in a process, whenever the first reader is forgotten."""
+    kept = []
+    real = inspecting.DialogueShards
+
+    def keeping(*arguments):
+        kept.append(real(*arguments))
+        return kept[-1]
+
+    monkeypatch.setattr(inspecting, "DialogueShards", keeping)
+    for options in (["--index", index], ["--find", "no such text"], ["--id", "t1_none"]) * 2:
+        with suppress(SystemExit):
+            inspecting.main(["--shards", str(folders / "shards"), *options])
+    assert len(kept) == 6
+    assert all(reader._environment is None for shards in kept for _, reader in shards._shards)
 
 
 @pytest.mark.parametrize("place", ["dialogues", "shards"])
