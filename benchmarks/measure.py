@@ -60,6 +60,7 @@ def run_measured(command: Sequence[str | Path], *, cwd: Path, log: Path) -> Usag
         MeasuredCommandError: it failed; with the end of its output.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    others = _children()
     _adopt_orphans()
     with log.open("wb") as output:
         start = time.perf_counter()
@@ -67,7 +68,7 @@ def run_measured(command: Sequence[str | Path], *, cwd: Path, log: Path) -> Usag
         _, status, usage = os.wait4(process.pid, 0)
         wall_seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
-    usages = [usage, *_usages_of_orphans()]
+    usages = [usage, *_usages_of_orphans(others)]
     if process.returncode:
         text = log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:]
         shown = " ".join(map(str, command))
@@ -89,14 +90,24 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _usages_of_orphans() -> list[resource.struct_rusage]:
-    """What the processes took that were left behind; waits until they end."""
+def _children() -> set[int]:
+    """Numbers of the child processes; none where the system knows no adoption of orphans."""
+    if platform.system() != "Linux":
+        return set()
+    lists = [task / "children" for task in Path("/proc/self/task").iterdir()]
+    return {int(number) for path in lists for number in path.read_text().split()}
+
+
+def _usages_of_orphans(others: set[int]) -> list[resource.struct_rusage]:
+    """What the processes took that were left behind; waits until they end.
+
+    Args:
+        others: children of this process that have nothing to do with the command, and may go on.
+    """
     usages = []
-    while True:
-        try:
-            usages.append(os.wait4(-1, 0)[2])
-        except ChildProcessError:
-            return usages
+    while orphans := _children() - others:
+        usages += [os.wait4(number, 0)[2] for number in orphans]
+    return usages
 
 
 def median_usage(runs: Sequence[Usage]) -> Usage:
