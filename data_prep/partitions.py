@@ -5,6 +5,7 @@ months without touching the rest.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from data_prep.ids import mixed
 
-SPILL_BYTES = 64 << 20
+SPILL_BYTES = 16 << 20
 """Posts held in memory, in bytes, before they are dealt out and written; with many partitions more,
 so that the batch of each is worth its while, up to _MAX_SPILL_BYTES."""
 
@@ -101,8 +102,10 @@ class DealtFile:
 class SpillWriter:
     """Deals posts to the partitions of their threads, and writes them; a context manager.
 
+    A thread deals and writes what was held while the next posts come.
+
     Attributes:
-        num_rows: (partitions,) how many posts each partition has got so far.
+        num_rows: (partitions,) how many posts each partition has got; whole when the block ends.
     """
 
     def __init__(
@@ -122,6 +125,8 @@ class SpillWriter:
         self._held_bytes = 0
         self._spill_bytes = min(max(SPILL_BYTES, _BATCH_BYTES * num_partitions), _MAX_SPILL_BYTES)
         self._file = DealtFile(path, schema)
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
 
     def write(self, posts: pa.RecordBatch) -> None:
         """Add posts; they reach the file when enough of them have come together."""
@@ -131,15 +136,23 @@ class SpillWriter:
             self._flush()
 
     def _flush(self) -> None:
-        if not self._held:
-            return
-        posts = pa.Table.from_batches(self._held)
+        """Hand over what is held, once what was handed over before is written."""
+        self._await_writing()
+        if self._held:
+            self._writing = self._thread.submit(self._deal, self._held)
+        self._held, self._held_bytes = [], 0
+
+    def _await_writing(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+
+    def _deal(self, held: list[pa.RecordBatch]) -> None:
+        posts = pa.Table.from_batches(held)
+        held.clear()
         num_partitions = len(self.num_rows)
         owners = partition_of(posts.column(self._thread_column).to_numpy(), num_partitions)
         self._file.write(posts, owners)
         self.num_rows += np.bincount(owners, minlength=num_partitions)
-        self._held.clear()
-        self._held_bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -150,9 +163,13 @@ class SpillWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is None:
+        if error is not None:
+            self._thread.shutdown()
+            self._file.__exit__(error_type, error, traceback)
+            return
+        with self._file, self._thread:
             self._flush()
-        self._file.__exit__(error_type, error, traceback)
+            self._await_writing()
 
 
 def deal(table: pa.Table, owners: NDArray[np.integer]) -> Iterator[tuple[int, pa.RecordBatch]]:

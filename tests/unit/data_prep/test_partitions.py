@@ -68,6 +68,27 @@ def test_a_writer_that_fails_leaves_no_spill(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_write_that_fails_is_told_and_leaves_no_spill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It happens in a thread, whose exception must not be lost."""
+    monkeypatch.setattr(partitions, "SPILL_BYTES", 1)
+    monkeypatch.setattr(partitions, "_BATCH_BYTES", 1)
+    path = tmp_path / "spill.arrow"
+
+    def no_room(*_: object) -> None:
+        raise OSError("no space left")
+
+    def fail() -> None:
+        with SpillWriter(path, SCHEMA, thread_column="thread", num_partitions=2) as spill:
+            monkeypatch.setattr(DealtFile, "write", no_room)
+            spill.write(posts(0, 9))
+
+    with pytest.raises(OSError, match="no space left"):
+        fail()
+    assert not path.exists()
+
+
 def test_neighboring_threads_are_spread_evenly() -> None:
     counts = np.bincount(partition_of(np.arange(10**9, 10**9 + 80_000), 8), minlength=8)
     # Binomial(80,000, 1/8): standard deviation 94.
