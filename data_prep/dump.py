@@ -8,11 +8,13 @@ frames, and tells an end of file in the middle of a frame from a proper end.
 import lzma
 import zlib
 from bz2 import BZ2Decompressor
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias, cast
 
 import numpy as np
 import zstandard
@@ -35,6 +37,7 @@ _MAX_XZ_BYTES = 2 << 30  # of memory; a file can ask for 4 GiB, and none of Redd
 _INPUT_BYTES = 16 << 10
 # What one call of a decompressor is given. When a call fails, what it had decompressed is lost:
 # small inputs keep that loss to about one zstd block.
+_BLOCKS_AHEAD = 3
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -236,6 +239,8 @@ def read_lines(
     source: "Path | BufferedReader[Any]",
     report: Callable[[int], object],
     digest: "Hash | None" = None,
+    *,
+    in_background: bool = False,
 ) -> Iterator[LineBlock]:
     """The lines of a dump in blocks of at least BLOCK_BYTES; a byte order mark is taken off.
 
@@ -245,16 +250,36 @@ def read_lines(
         source: see `read_blocks`.
         report: see `read_blocks`.
         digest: see `read_blocks`.
+        in_background: let a thread decompress the next blocks while this one is in use.
 
     Raises:
         DamagedArchiveError: after every whole line was yielded; it carries the partial line.
         UserError: see `read_blocks`.
     """
-    whole: list[bytes | memoryview] = []
+    first_line = 1
+    pieces = _pieces_of_lines(read_blocks(source, report, digest))
+    try:
+        for of_block in _read_ahead(pieces) if in_background else pieces:
+            data = b"".join(of_block)
+            if first_line == 1:
+                data = data.removeprefix(_BYTE_ORDER_MARK)
+            if data:
+                yield LineBlock(first_line, data)
+            first_line += _num_line_ends(data)
+    except DamagedArchiveError as damage:
+        damage.line_number = first_line
+        raise
+
+
+_Pieces: TypeAlias = list[bytes | memoryview]
+
+
+def _pieces_of_lines(blocks: Iterator[bytes]) -> Iterator[_Pieces]:
+    """Pieces of which those in a list make whole lines, together BLOCK_BYTES or more."""
+    whole: _Pieces = []
     partial: list[bytes] = []
-    first_line, size, partial_size = 1, 0, 0
+    size, partial_size = 0, 0
     damage: DamagedArchiveError | None = None
-    blocks = read_blocks(source, report, digest)
     while True:
         try:
             block = next(blocks, None)
@@ -276,24 +301,25 @@ def read_lines(
         partial.append(block[cut:])
         partial_size += len(block) - cut
         if size >= BLOCK_BYTES:
-            data = _joined(whole, first_line)
-            yield LineBlock(first_line, data)
-            first_line, size, whole = first_line + _num_line_ends(data), 0, []
+            yield whole
+            size, whole = 0, []
     if damage is None:
-        whole += partial
-    if data := _joined(whole, first_line):
-        yield LineBlock(first_line, data)
-    if damage is not None:
-        damage.line_number = first_line + _num_line_ends(data)
-        damage.partial_line = b"".join(partial)
-        raise damage
+        yield [*whole, *partial]
+        return
+    yield whole
+    damage.partial_line = b"".join(partial)
+    raise damage
+
+
+def _read_ahead(blocks: Iterator[_Pieces]) -> Iterator[_Pieces]:
+    """The same blocks, the next ones being made while their user is busy with those before."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = deque(reader.submit(next, blocks, None) for _ in range(_BLOCKS_AHEAD))
+        while (block := coming.popleft().result()) is not None:
+            coming.append(reader.submit(next, blocks, None))
+            yield block
 
 
 def _num_line_ends(data: bytes) -> int:
     # Twice as fast as bytes.count, and other threads run meanwhile.
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
-
-
-def _joined(pieces: Sequence[bytes | memoryview], first_line: int) -> bytes:
-    data = b"".join(pieces)
-    return data.removeprefix(_BYTE_ORDER_MARK) if first_line == 1 else data

@@ -7,7 +7,6 @@ bounded by some blocks of lines in the first stage and by a partition in the sec
 
 import gc
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -41,7 +40,7 @@ EXAMPLES_PER_REASON = 3
 """Unusable lines of each kind that are shown, a file."""
 
 _BLOCKS_AHEAD = 2
-"""Blocks that are read before they are asked for, a thread."""
+"""Blocks that are given to a thread before its results are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +85,8 @@ def read_dump(task: ReadTask, report: Callable[[int], object]) -> JsonObject:
         thread_column="link_id" if task.dump.kind == "RC" else "id",
         num_partitions=task.num_partitions,
     ) as spill:
-        blocks = read_lines(task.dump.path, report, digest)
+        in_background = task.num_threads > 1
+        blocks = read_lines(task.dump.path, report, digest, in_background=in_background)
         for posts in reader.posts(blocks, num_threads=task.num_threads):
             spill.write(posts)
     result = reader.result()
@@ -110,7 +110,7 @@ def in_threads(
     if num_threads <= 1:
         yield from map(work, blocks)
         return
-    source = read_ahead(blocks)
+    source = iter(blocks)
     failure: Exception | None = None
     with ThreadPoolExecutor(num_threads) as threads:
         running: list[Future[Made]] = []
@@ -128,16 +128,6 @@ def in_threads(
             yield future.result()
     if failure is not None:
         raise failure
-
-
-def read_ahead(blocks: Iterable[LineBlock]) -> Iterator[LineBlock]:
-    """The same blocks, the next ones being made while their user is busy with those before."""
-    source = iter(blocks)
-    with ThreadPoolExecutor(1) as reader:
-        coming = deque(reader.submit(next, source, None) for _ in range(_BLOCKS_AHEAD))
-        while (block := coming.popleft().result()) is not None:
-            coming.append(reader.submit(next, source, None))
-            yield block
 
 
 class DumpReader:

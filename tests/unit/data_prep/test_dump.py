@@ -102,6 +102,30 @@ def test_progress_sums_to_the_size_of_the_file(encoding: str, tmp_path: Path) ->
     assert sum(reports) == path.stat().st_size
 
 
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.5])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_reading_in_the_background_gives_the_same_blocks_and_the_same_damage(
+    encoding: str, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dump, "BLOCK_BYTES", 1000)
+    data = ENCODINGS[encoding]
+    path = write(tmp_path, data[: int(len(data) * share)])
+
+    def blocks_and_damage(*, in_background: bool) -> list[object]:
+        digest = hashlib.sha256()
+        blocks = read_lines(path, lambda _: None, digest, in_background=in_background)
+        found: list[object] = []
+        try:
+            found.extend(blocks)
+        except DamagedArchiveError as damage:
+            found.append((str(damage), damage.line_number, damage.partial_line))
+        return [*found, digest.hexdigest()]
+
+    in_turn = blocks_and_damage(in_background=False)
+    assert in_turn == blocks_and_damage(in_background=True)
+    assert in_turn[-1] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "bz2 of two streams", "xz", "zstd"])
 def test_a_truncated_archive_yields_its_whole_lines_and_then_says_so(
     encoding: str, tmp_path: Path
