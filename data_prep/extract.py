@@ -12,40 +12,23 @@ Output folder; docs/dialogues.md says more:
     work/                              spills, candidates and markers, for another run
 """
 
-import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from data_prep.config import ExtractConfig
-from data_prep.extract_plan import (
-    describe_inputs,
-    input_changes,
-    option_changes,
-    purged_digest,
-    settings_of,
-)
-from data_prep.extract_run import ExtractRun
-from data_prep.filters import FilterSet
-from data_prep.inventory import Inventory, take_inventory
-from data_prep.publication import go_on_publishing, missing_results, read_manifest, require_no_links
-from data_prep.purging.ids import PURGED_IDS_FILE
-from data_prep.stages import JsonObject
+from data_prep.stages import import_for_workers
 from dialogpt.command_line import parse_config, run_command
-from dialogpt.folders import begin_folder, sole_use
 
 DAMAGED_INPUT = 3
 """Exit code when all was written, but an archive could not be read to its end."""
 
-_PROG = "python -m data_prep extract"
-_LARGE = 10**9  # bytes of work files that are worth a word
-_NOTE = "extract.json"  # says what the folder is for, from its first moment on
+PROG = "python -m data_prep extract"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    config, resolved = parse_config(ExtractConfig, argv, prog=_PROG)
+    config, resolved = parse_config(ExtractConfig, argv, prog=PROG)
     run_command(partial(extract, config, resolved))
 
 
@@ -60,62 +43,19 @@ def extract(config: ExtractConfig, resolved: str) -> None:
         UserError: the dumps or the output folder are not as they should be.
         SystemExit: with DAMAGED_INPUT, after everything is written.
     """
+    # The engines are imported here: a mistake in the options is told at once, and the processes
+    # import them at the same time as this one.
     if config.engine == "spark":
-        from data_prep.spark.entry import extract_with_spark  # an optional library
+        from data_prep.spark.entry import extract_with_spark
 
         damages = extract_with_spark(config, config.spark, resolved, master=config.master)
-        _report_damage(damages)
-        return
-    output = Path(config.output)
-    inventory = take_inventory(Path(config.dumps))
-    filters = FilterSet.from_config(config.filters)
-    settings = settings_of(config)
-    if not (output / _NOTE).is_file():
-        begin_folder(output / _NOTE, {"made_by": _PROG})
-    with sole_use(output):
-        require_no_links(output)
-        go_on_publishing(output)
-        manifest = read_manifest(output)
-        news = _news(config, inventory, settings, manifest)
-        if manifest is not None and not news:
-            print(f"{output} is finished; nothing to do", file=sys.stderr)
-        else:
-            _say(inventory.remarks)
-            _say(f"since the last run, {change}" for change in news)
-            outcome = ExtractRun(config, inventory, settings, filters).extract()
-            manifest = outcome.manifest
-            print(outcome.table, end="")
-            _say([f"no process held more than {outcome.peak_memory / 2**20:,.0f} MiB of memory"])
-        (output / "extract.yaml").write_text(resolved, encoding="utf-8")
-        if not config.keep_work_files:
-            shutil.rmtree(output / "work", ignore_errors=True)
-        elif (size := _size_of(output / "work")) > _LARGE:
-            _say([f"{output / 'work'} holds {size / 1e9:.1f} GB; --no_keep_work_files deletes it"])
-    _report_damage(manifest["damaged_archives"])
+    else:
+        if config.num_workers != 1:
+            import_for_workers("data_prep.extract_run")
+        from data_prep.extract_local import extract_locally
 
-
-def _say(notes: Iterable[str]) -> None:
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-
-
-def _news(
-    config: ExtractConfig, inventory: Inventory, settings: JsonObject, manifest: JsonObject | None
-) -> list[str]:
-    """What is not as it was when the results were made; nothing if there are none."""
-    if manifest is None:
-        return []
-    purged_ids = purged_digest(Path(config.output) / PURGED_IDS_FILE)
-    inputs = describe_inputs(inventory, manifest["inputs"])
-    return [
-        *missing_results(Path(config.output), manifest),
-        *input_changes(manifest["inputs"], inputs),
-        *option_changes(manifest, settings, config.num_partitions, purged_ids),
-    ]
-
-
-def _size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        damages = extract_locally(config, resolved, prog=PROG)
+    _report_damage(damages)
 
 
 def _report_damage(damages: Sequence[str]) -> None:

@@ -101,7 +101,7 @@ class ExtractRun:
         """Do what is not done yet, and give the results their names."""
         for unfinished in self._work.rglob("*.unfinished"):
             unfinished.unlink()
-        with Workers(self._config.num_workers, preload=["data_prep.extract_run"]) as workers:
+        with Workers(self._config.num_workers) as workers:
             readings = self._read(workers)
             built, key = self._build(workers, readings)
             frequent = self._frequent_trigrams(workers, key)

@@ -182,25 +182,13 @@ class Workers:
         num_workers: how many.
     """
 
-    def __init__(self, num_workers: int = 0, *, preload: Sequence[str] = ()) -> None:
-        """Prepare for them.
-
-        Args:
-            num_workers: processes; 0 takes one for each core.
-            preload: modules that their work is in. Where the system allows they are imported only
-                once, in the background, so that no process has to wait for that.
-        """
+    def __init__(self, num_workers: int = 0) -> None:
+        """Prepare for so many processes; 0 takes one for each core."""
         self.num_workers = num_workers or num_cores()
-        self._preload = preload
         self._executor: ProcessPoolExecutor | None = None
         self._progress: Synchronized[int] | None = None
 
     def __enter__(self) -> Self:
-        # Not fork: this process has threads (pyarrow's), whose locks a fork would copy as they are.
-        # A fork server has none.
-        if self.num_workers > 1 and self._preload and _CONTEXT.get_start_method() == "forkserver":
-            _CONTEXT.set_forkserver_preload([*self._preload])
-            forkserver.ensure_running()
         return self
 
     def __exit__(
@@ -234,9 +222,22 @@ class Workers:
         return self._executor, self._progress
 
 
+# Not fork: this process has threads (pyarrow's), whose locks a fork would copy as they are. A fork
+# server has none.
 _CONTEXT: Any = multiprocessing.get_context(
     "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 )
+
+
+def import_for_workers(module: str) -> None:
+    """Let a module be imported once for all processes to come, in the background.
+
+    Where the system has no fork server each process imports what it needs when it starts.
+    """
+    if num_cores() > 1 and _CONTEXT.get_start_method() == "forkserver":
+        _CONTEXT.set_forkserver_preload([module])
+        forkserver.ensure_running()
+
 
 _progress: "Synchronized[int]"
 """In a worker process: how much all workers have done."""

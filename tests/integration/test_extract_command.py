@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from support_dumps import (
     write_dump,
 )
 
+ROOT = Path(__file__).parents[2]
 TREE = [comment("a"), comment("b", "t1_a"), comment("c", "t1_b"), comment("d", "t1_a")]
 
 
@@ -25,6 +28,14 @@ def test_an_unknown_key_ends_with_code_2(
     assert run_extract(tmp_path, tmp_path / "out", "--filters.max_wrods", "3") == 2
     assert "max_wrods" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_help_and_mistakes_do_not_wait_for_the_engine() -> None:
+    """It takes half a second to import."""
+    code = "import sys, data_prep.extract; print({'pyarrow', 'data_prep.posts'} & set(sys.modules))"
+    command = [sys.executable, "-c", code]
+    imported = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert imported.stdout.strip() == "set()"
 
 
 def test_an_empty_folder_ends_with_code_1(

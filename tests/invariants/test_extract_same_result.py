@@ -139,7 +139,7 @@ CALLS = [
     ("data_prep.publication Path.replace 1", "before the first result has its name"),
     ("data_prep.publication Path.replace 3", "when some results have their names"),
     ("data_prep.publication Path.rmdir 1", "when all results have their names"),
-    ("data_prep.extract shutil.rmtree 1", "before the work files go"),
+    ("data_prep.extract_local shutil.rmtree 1", "before the work files go"),
 ]
 
 
