@@ -46,14 +46,16 @@ def test_an_empty_folder_ends_with_code_1(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("num_workers", ["1", "2"])
 def test_a_truncated_archive_is_used_as_far_as_it_goes_and_ends_with_code_3(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    num_workers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    options = [*NO_FILTERS, "--num_workers", num_workers]
     write_dump(tmp_path / "dumps", TREE, "RC_2014-12")
     tail = [comment(str(n), link_id="t3_u", body=f"{n * n:x}" * 50) for n in range(2000)]
     whole = zstandard.ZstdCompressor().compress(as_lines(tail))
     (tmp_path / "dumps" / "RC_2015-01.zst").write_bytes(whole[: len(whole) // 2])
-    assert run_extract(tmp_path / "dumps", tmp_path / "out", *NO_FILTERS) == 3
+    assert run_extract(tmp_path / "dumps", tmp_path / "out", *options) == 3
     message = capsys.readouterr().err
     line = re.search(r"RC_2015-01\.zst: .* in line ([\d,]+)", message)
     assert line is not None
@@ -63,7 +65,7 @@ def test_a_truncated_archive_is_used_as_far_as_it_goes_and_ends_with_code_3(
     assert counts["comments_read"] == int(line[1].replace(",", "")) > 100
     assert counts["comments_dropped.truncated_archive"] == 1
     # And so it stays known.
-    assert run_extract(tmp_path / "dumps", tmp_path / "out", *NO_FILTERS) == 3
+    assert run_extract(tmp_path / "dumps", tmp_path / "out", *options) == 3
 
 
 def test_a_finished_run_says_so_and_does_nothing(

@@ -68,11 +68,12 @@ def test_a_writer_that_fails_leaves_no_spill(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parametrize("spill_bytes", [1, 1 << 30], ids=["when more come", "at the end"])
 def test_a_write_that_fails_is_told_and_leaves_no_spill(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spill_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It happens in a thread, whose exception must not be lost."""
-    monkeypatch.setattr(partitions, "SPILL_BYTES", 1)
+    monkeypatch.setattr(partitions, "SPILL_BYTES", spill_bytes)
     monkeypatch.setattr(partitions, "_BATCH_BYTES", 1)
     path = tmp_path / "spill.arrow"
 
