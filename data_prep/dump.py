@@ -37,7 +37,7 @@ _MAX_XZ_BYTES = 2 << 30  # of memory; a file can ask for 4 GiB, and none of Redd
 _INPUT_BYTES = 16 << 10
 # What one call of a decompressor is given. When a call fails, what it had decompressed is lost:
 # small inputs keep that loss to about one zstd block.
-_BLOCKS_AHEAD = 3
+_BLOCKS_AHEAD = 3  # decompressed before they are asked for
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 

@@ -23,12 +23,12 @@ from dialogpt.command_line import parse_config, run_command
 DAMAGED_INPUT = 3
 """Exit code when all was written, but an archive could not be read to its end."""
 
-PROG = "python -m data_prep extract"
+_PROG = "python -m data_prep extract"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    config, resolved = parse_config(ExtractConfig, argv, prog=PROG)
+    config, resolved = parse_config(ExtractConfig, argv, prog=_PROG)
     run_command(partial(extract, config, resolved))
 
 
@@ -54,7 +54,7 @@ def extract(config: ExtractConfig, resolved: str) -> None:
             import_for_workers("data_prep.extract_run")
         from data_prep.extract_local import extract_locally
 
-        damages = extract_locally(config, resolved, prog=PROG)
+        damages = extract_locally(config, resolved, prog=_PROG)
     _report_damage(damages)
 
 

@@ -110,20 +110,16 @@ def in_threads(
     if num_threads <= 1:
         yield from map(work, blocks)
         return
-    source = iter(blocks)
     failure: Exception | None = None
     with ThreadPoolExecutor(num_threads) as threads:
         running: list[Future[Made]] = []
-        while True:
-            try:
-                block = next(source, None)
-            except DamagedArchiveError as error:
-                block, failure = None, error
-            if block is None:
-                break
-            running.append(threads.submit(work, block))
-            if len(running) > _BLOCKS_AHEAD * num_threads:
-                yield running.pop(0).result()
+        try:
+            for block in blocks:
+                running.append(threads.submit(work, block))
+                if len(running) > _BLOCKS_AHEAD * num_threads:
+                    yield running.pop(0).result()
+        except DamagedArchiveError as error:
+            failure = error
         for future in running:
             yield future.result()
     if failure is not None:

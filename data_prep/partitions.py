@@ -148,7 +148,6 @@ class SpillWriter:
 
     def _deal(self, held: list[pa.RecordBatch]) -> None:
         posts = pa.Table.from_batches(held)
-        held.clear()
         num_partitions = len(self.num_rows)
         owners = partition_of(posts.column(self._thread_column).to_numpy(), num_partitions)
         self._file.write(posts, owners)
