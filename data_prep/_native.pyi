@@ -4,12 +4,6 @@ from typing import Any, TypeAlias
 Texts: TypeAlias = tuple[bytes, bytes]
 """A column of n strings: n + 1 int64 offsets, and UTF-8."""
 
-def keep_freed_memory() -> None:
-    """Let this process keep up to 128 MiB of freed memory instead of giving it back to the system.
-
-    For loops over blocks of megabytes. Nothing happens where the C library is not glibc.
-    """
-
 def posts_of_lines(
     lines: bytes, fields: Sequence[tuple[bytes, int, bytes, int, int, bool]], /
 ) -> tuple[int, list[bytes | tuple[bytes, bytes, bytes]], bytes]:

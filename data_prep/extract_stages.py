@@ -17,7 +17,6 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from data_prep import native
 from data_prep.blandness import write_trigram_counts
 from data_prep.candidates import CandidateWriter, read_candidates
 from data_prep.config import ExtractConfig
@@ -78,8 +77,6 @@ def read_dump(task: ReadTask, report: Callable[[int], object]) -> JsonObject:
         JSON: "counts" (by month), "unusable" (reason -> lines), "damage" (null, or what is wrong
         with the archive), "num_rows" (posts of each partition), "sha256" of the dump.
     """
-    if native.compiled is not None:
-        native.compiled.keep_freed_memory()
     reader = DumpReader(task.dump, task.rejects, sifter_for(task.dump, task.config))
     digest = hashlib.sha256()
     with SpillWriter(

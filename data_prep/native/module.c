@@ -1,28 +1,12 @@
 /* data_prep._native: the loops of extraction that look at every byte.
  *
- * Each loop works on whole columns and lets other threads run meanwhile. Every one has a
+ * Each function works on whole columns and lets other threads run meanwhile. Everything here has a
  * counterpart in Python with the same results, for where this could not be compiled.
  */
 #include "bindings.h"
 #include "turns.h"
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
-/* Else glibc gives back each block of megabytes that Python frees, and the kernel clears as many
- * pages for the one that follows: a tenth of the time of reading. */
-static PyObject *keep_freed_memory(PyObject *module, PyObject *nothing) {
-    (void)module, (void)nothing;
-#ifdef __GLIBC__
-    mallopt(M_MMAP_THRESHOLD, 32 << 20); /* the most that it takes */
-    mallopt(M_TRIM_THRESHOLD, 128 << 20);
-#endif
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef METHODS[] = {
-    {"keep_freed_memory", keep_freed_memory, METH_NOARGS, NULL},
     {"posts_of_lines", posts_of_lines, METH_VARARGS, NULL},
     {"turns_of_bodies", turns_of_bodies, METH_VARARGS, NULL},
     {"words_of_texts", words_of_texts, METH_VARARGS, NULL},

@@ -1,7 +1,6 @@
 """The compiled loops are there where they can be, and refuse what would crash them."""
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -38,34 +37,6 @@ def test_they_can_be_switched_off() -> None:
         [sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, check=True
     )
     assert found.stdout == b"None\n"
-
-
-@needs_compiled
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
-def test_memory_that_is_kept_is_not_cleared_again_for_each_block() -> None:
-    code = """
-from resource import RUSAGE_SELF, getrusage
-from data_prep import native
-
-def page_faults():
-    before = getrusage(RUSAGE_SELF).ru_minflt
-    for _ in range(8):
-        blocks = [b"x" * 5_000_000 for number in range(16)]
-        del blocks
-    return getrusage(RUSAGE_SELF).ru_minflt - before
-
-page_faults()  # glibc learns from the sizes of blocks
-before = page_faults()
-native.compiled.keep_freed_memory()
-page_faults()  # once they must come
-print(before, page_faults())
-"""
-    root = Path(__file__).parents[3]
-    printed = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, check=True
-    )
-    before, after = map(int, printed.stdout.split())
-    assert after < before / 10
 
 
 @needs_compiled
