@@ -236,7 +236,7 @@ class ExtractConfig:
     num_partitions: int = 0
     """Parts that the threads are dealt to, each processed alone; 0 chooses by the dumps' size."""
     num_workers: int = 0
-    """Processes; 0 takes one for each core."""
+    """Processes, or threads where these do as well; 0 takes one for each core."""
     keep_rejects: bool = False
     """Write whatever is dropped, and why, to output/rejects; otherwise a few examples are kept."""
     keep_work_files: bool = True

@@ -15,9 +15,13 @@ Output folder; docs/dialogues.md says more:
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from data_prep.config import ExtractConfig
+from data_prep.inventory import take_inventory
+from data_prep.pandas_import import keep_pandas_out
 from data_prep.stages import import_for_workers
+from data_prep.workforce import threads_suffice
 from dialogpt.command_line import parse_config, run_command
 
 DAMAGED_INPUT = 3
@@ -50,11 +54,13 @@ def extract(config: ExtractConfig, resolved: str) -> None:
 
         damages = extract_with_spark(config, config.spark, resolved, master=config.master)
     else:
-        if config.num_workers != 1:
+        inventory = take_inventory(Path(config.dumps))
+        if config.num_workers != 1 and not threads_suffice(config, inventory):
             import_for_workers("data_prep.extract_run")
+        keep_pandas_out("data_prep")
         from data_prep.extract_local import extract_locally
 
-        damages = extract_locally(config, resolved, prog=_PROG)
+        damages = extract_locally(config, inventory, resolved, prog=_PROG)
     _report_damage(damages)
 
 

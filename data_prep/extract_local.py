@@ -15,7 +15,7 @@ from data_prep.extract_plan import (
 )
 from data_prep.extract_run import ExtractRun
 from data_prep.filters import FilterSet
-from data_prep.inventory import Inventory, take_inventory
+from data_prep.inventory import Inventory
 from data_prep.publication import go_on_publishing, missing_results, read_manifest, require_no_links
 from data_prep.purging.ids import PURGED_IDS_FILE
 from data_prep.stages import JsonObject
@@ -25,11 +25,14 @@ _LARGE = 10**9  # bytes of work files that are worth a word
 _NOTE = "extract.json"  # says what the folder is for, from its first moment on
 
 
-def extract_locally(config: ExtractConfig, resolved: str, *, prog: str) -> list[str]:
+def extract_locally(
+    config: ExtractConfig, inventory: Inventory, resolved: str, *, prog: str
+) -> list[str]:
     """Do what the config says, or what is left of it, and print the counts.
 
     Args:
         config: what to do.
+        inventory: the dumps.
         resolved: the config as YAML, to save beside the output.
         prog: the command as the user types it.
 
@@ -37,10 +40,9 @@ def extract_locally(config: ExtractConfig, resolved: str, *, prog: str) -> list[
         what is wrong with archives that could not be read to their end.
 
     Raises:
-        UserError: the dumps or the output folder are not as they should be.
+        UserError: a dump or the output folder is not as it should be.
     """
     output = Path(config.output)
-    inventory = take_inventory(Path(config.dumps))
     filters = FilterSet.from_config(config.filters)
     settings = settings_of(config)
     if not (output / _NOTE).is_file():

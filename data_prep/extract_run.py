@@ -7,7 +7,6 @@ from pathlib import Path
 
 import orjson
 
-from data_prep import native
 from data_prep.blandness import read_frequent
 from data_prep.candidates import num_candidates
 from data_prep.config import ExtractConfig
@@ -38,7 +37,7 @@ from data_prep.extract_stages import (
 )
 from data_prep.filters import FilterSet
 from data_prep.finish import CorpusRules, FinishTask, finish_partition
-from data_prep.inventory import DumpFile, Inventory
+from data_prep.inventory import Inventory
 from data_prep.presets import PRESETS
 from data_prep.publication import publish
 from data_prep.purging.dialogues import keep_out
@@ -48,9 +47,10 @@ from data_prep.rejects import Example, least_examples
 from data_prep.stages import JsonObject, Stage, Task, Unit, Workers, key_of, run_stage
 from data_prep.summaries import Findings, summary_files
 from data_prep.trigram_stages import find_frequent_trigrams
+from data_prep.workforce import share_out, workers_for
 from dialogpt.records import write_json, write_text
 
-_FEW_CORES = 4
+_FEW_BUCKETS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class ExtractRun:
         """Do what is not done yet, and give the results their names."""
         for unfinished in self._work.rglob("*.unfinished"):
             unfinished.unlink()
-        with Workers(self._config.num_workers) as workers:
+        with workers_for(self._config, self._inventory) as workers:
             readings = self._read(workers)
             built, key = self._build(workers, readings)
             frequent = self._frequent_trigrams(workers, key)
@@ -189,7 +189,7 @@ class ExtractRun:
     @property
     def _num_buckets(self) -> int:
         """Of trigrams. The more partitions, the less of each may be held at once."""
-        return max(min(len(self._parts), _FEW_CORES), len(self._parts) // 8)
+        return max(min(len(self._parts), _FEW_BUCKETS), len(self._parts) // 8)
 
     @property
     def _drops_bland(self) -> bool:
@@ -341,20 +341,6 @@ class ExtractRun:
             "damaged_archives": [r["damage"] for r in readings if r["damage"]],
             "files": files,
         }
-
-
-def share_out(dumps: Sequence[DumpFile], num_workers: int) -> tuple[int, list[int]]:
-    """How many processes read, and how many threads of a process read each dump.
-
-    The compiled reader lets threads run beside one another: then even a single month keeps all
-    cores busy. On few cores one process is enough, which saves the start of others.
-    """
-    if native.compiled is None:
-        return num_workers, [1] * len(dumps)
-    if num_workers <= _FEW_CORES:
-        return 1, [num_workers] * len(dumps)
-    total = sum(dump.size for dump in dumps) or 1
-    return num_workers, [max(1, round(num_workers * dump.size / total)) for dump in dumps]
 
 
 def link_or_copy(source: Path, target: Path) -> None:

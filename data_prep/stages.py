@@ -134,7 +134,8 @@ def run_stage(
     return [stage.result(unit) for unit in units]
 
 
-def _do(stage: Stage[Task], unit: Unit[Task], report: Report) -> None:
+def do_unit(stage: Stage[Task], unit: Unit[Task], report: Report) -> None:
+    """Do a unit, here and now, and write its marker."""
     result = stage.work(unit.task, report)
     write_json(stage.marker(unit), {"key": unit.key, "result": result})
 
@@ -203,11 +204,18 @@ class Workers:
     def run(self, stage: Stage[Task], units: Sequence[Unit[Task]], bar: "tqdm[Any]") -> None:
         """Do some units, write their markers, and move the bar on."""
         if min(self.num_workers, len(units)) > 1:
-            _run_in_processes(stage, units, self, bar)
+            executor, progress = self.executor()
+            run_at_once(
+                stage,
+                units,
+                bar,
+                submit=lambda unit: executor.submit(_do_in_worker, stage, unit),
+                num_done=lambda: int(progress.value),
+            )
             return
         for unit in units:
             with _named_errors(stage, unit):
-                _do(stage, unit, bar.update)
+                do_unit(stage, unit, bar.update)
 
     def executor(self) -> tuple[ProcessPoolExecutor, "Synchronized[int]"]:
         """The processes, and the number in which they report how much all of them have done."""
@@ -243,20 +251,31 @@ _progress: "Synchronized[int]"
 """In a worker process: how much all workers have done."""
 
 
-def _run_in_processes(
-    stage: Stage[Task], units: Sequence[Unit[Task]], workers: Workers, bar: "tqdm[Any]"
+def run_at_once(
+    stage: Stage[Task],
+    units: Sequence[Unit[Task]],
+    bar: "tqdm[Any]",
+    *,
+    submit: Callable[[Unit[Task]], Future[None]],
+    num_done: Callable[[], int],
 ) -> None:
-    executor, progress = workers.executor()
+    """Let several workers do some units, and move the bar on.
+
+    Args:
+        stage: what to do.
+        units: to what.
+        bar: shows how far it is.
+        submit: hands a unit to the workers.
+        num_done: how much they have done since they started, in the measure of `Unit.size`.
+    """
     # The largest first, so that no large one is left alone at the end.
     units = sorted(units, key=lambda unit: -unit.size)
-    shown = int(progress.value)
-    running: dict[Future[None], Unit[Task]] = {
-        executor.submit(_do_in_worker, stage, unit): unit for unit in units
-    }
+    shown = num_done()
+    running = {submit(unit): unit for unit in units}
     try:
         while running:
             finished, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-            done = int(progress.value)
+            done = num_done()
             bar.update(done - shown)
             shown = done
             for future in finished:
@@ -285,7 +304,7 @@ def _exit_with_parent() -> None:
 
 
 def _do_in_worker(stage: Stage[Task], unit: Unit[Task]) -> None:
-    _do(stage, unit, _report_to_parent)
+    do_unit(stage, unit, _report_to_parent)
 
 
 def _report_to_parent(amount: int) -> None:

@@ -15,7 +15,7 @@ from support_dumps import (
     run_extract,
 )
 
-from data_prep import extract_run
+from data_prep import extract_run, workforce
 from data_prep.reference.build import build_instances
 from dialogpt.records import SPLITS
 
@@ -120,6 +120,17 @@ def test_purged_comments_leave_the_lines(dumps: Path, tmp_path: Path) -> None:
     gone = [line for line in before if line not in path.read_text().splitlines()]
     assert gone == [line for line in before if f",{purged}\t" in line]
     assert counts_of(tmp_path / "out")["2018-02"]["paths_dropped.purged"] == len(gone) > 0
+
+
+@pytest.mark.parametrize("small_dumps", [0, workforce.SMALL_DUMPS])
+def test_processes_and_threads_do_what_one_does(
+    small_dumps: int, dumps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workforce, "SMALL_DUMPS", small_dumps)
+    options = ("--num_partitions", "3")
+    assert reference(dumps, tmp_path / "two", *options, "--num_workers", "2") == 0
+    assert reference(dumps, tmp_path / "one", *options) == 0
+    assert results_of(tmp_path / "two") == results_of(tmp_path / "one")
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 import json
 import os
 import signal
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from data_prep.stages import Report, Stage, Unit, Workers, key_of, run_stage
+from data_prep.thread_workers import ThreadWorkers
 from dialogpt.command_line import UserError
 
 ROOT = Path(__file__).parents[3]
@@ -39,21 +42,28 @@ def units(folder: Path, *actions: str) -> list[Unit[Task]]:
     ]
 
 
-@pytest.mark.parametrize("num_workers", [1, 2])
+@pytest.fixture(params=["one", "processes", "one thread", "threads"])
+def workers(request: pytest.FixtureRequest) -> Workers:
+    """The ways of doing the units of a stage."""
+    kinds = {"processes": Workers, "threads": ThreadWorkers, "one thread": ThreadWorkers}
+    kind = kinds.get(request.param, Workers)
+    return kind(1 if request.param.startswith("one") else 2)
+
+
 def test_results_come_in_the_order_of_units_and_nothing_is_done_twice(
-    num_workers: int, tmp_path: Path
+    workers: Workers, tmp_path: Path
 ) -> None:
     todo = units(tmp_path, "a", "b", "c")
     (tmp_path / "markers").mkdir()
     (tmp_path / "markers" / "unit-1.json").write_text('{"key": "", "result": {"did": "before"}}')
-    for _ in range(2):
-        results = run_stage(stage(tmp_path), todo, num_workers=num_workers)
-        assert results == [{"did": "a"}, {"did": "before"}, {"did": "c"}]
+    with workers:
+        for _ in range(2):
+            results = run_stage(stage(tmp_path), todo, workers=workers)
+            assert results == [{"did": "a"}, {"did": "before"}, {"did": "c"}]
     assert not (tmp_path / "b").exists()
     assert (tmp_path / "a").read_text() == (tmp_path / "c").read_text() == "x"
 
 
-@pytest.mark.parametrize("num_workers", [1, 2])
 @pytest.mark.parametrize(
     ("action", "error", "message"),
     [
@@ -62,10 +72,10 @@ def test_results_come_in_the_order_of_units_and_nothing_is_done_twice(
     ],
 )
 def test_an_error_names_its_unit_and_keeps_what_was_done(
-    action: str, error: type[Exception], message: str, num_workers: int, tmp_path: Path
+    action: str, error: type[Exception], message: str, workers: Workers, tmp_path: Path
 ) -> None:
-    with pytest.raises(error, match=message):
-        run_stage(stage(tmp_path), units(tmp_path, "a", action), num_workers=num_workers)
+    with pytest.raises(error, match=message), workers:
+        run_stage(stage(tmp_path), units(tmp_path, "a", action), workers=workers)
     marker = json.loads((tmp_path / "markers" / "unit-0.json").read_bytes())
     assert marker == {"key": "", "result": {"did": "a"}}
     assert not (tmp_path / "markers" / "unit-1.json").exists()
@@ -103,6 +113,31 @@ def test_processes_stay_from_stage_to_stage(tmp_path: Path) -> None:
     pids = {result["pid"] for result in (*first, *second)}
     assert len(pids) <= 2
     assert os.getpid() not in pids
+
+
+def test_threads_work_beside_one_another_in_this_process(tmp_path: Path) -> None:
+    """Each of two units waits for the other: one after the other they would never end."""
+    both = threading.Barrier(2, timeout=30)
+
+    def meet(task: Task, report: Report) -> dict[str, Any]:
+        report(3)
+        both.wait()
+        return {"pid": os.getpid()}
+
+    meeting = Stage(label="try", measure="B", work=meet, markers=tmp_path / "markers")
+    with ThreadWorkers(2) as workers:
+        results = run_stage(meeting, units(tmp_path, "a", "b"), workers=workers)
+    assert results == [{"pid": os.getpid()}] * 2
+
+
+def test_threads_move_the_bar_by_what_they_report(tmp_path: Path) -> None:
+    moves: list[float | None] = []
+    bar = SimpleNamespace(update=moves.append)
+    (tmp_path / "markers").mkdir()
+    with ThreadWorkers(2) as workers:
+        for _ in range(2):
+            workers.run(stage(tmp_path), units(tmp_path, "a", "b", "c"), bar)
+    assert sum(move or 0 for move in moves) == 6
 
 
 def test_a_killed_worker_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
