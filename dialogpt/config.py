@@ -11,6 +11,7 @@ from typing import Literal
 
 Direction = Literal["forward", "backward"]
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
+Layout = Literal["auto", "packed", "padded"]
 
 
 def _require(condition: bool, message: str) -> None:
@@ -42,10 +43,14 @@ class DataConfig:
 class BatchConfig:
     """How much goes through a device at once and into one optimizer step."""
 
+    layout: Layout = "auto"
+    """packed lays dialogues end to end, without padding; padded takes rows of like length, one
+    dialogue each. Loss and gradients are the same. auto takes packed where the GPU has its kernels
+    (NVIDIA, from Ampere on, in bf16), and padded elsewhere."""
     micro_batch_tokens: int = 16384
     """Most tokens, padding included, that one device computes at once."""
     max_micro_batch_size: int = 0
-    """Most rows that one device computes at once; 0 leaves that to micro_batch_tokens."""
+    """Most dialogues that one device computes at once; 0 leaves that to micro_batch_tokens."""
     accumulation_steps: int = 1
     """Micro-batches a device adds up for one optimizer step."""
 
@@ -71,7 +76,7 @@ class ModelConfig:
     max_positions: int = 1024
     """Rows of the position table."""
     dropout: float = 0.1
-    """Probability of dropping an activation (embedding, attention, residual)."""
+    """Probability of dropping an activation (embedding, residual)."""
 
     def __post_init__(self) -> None:
         sizes = (self.num_layers, self.hidden_size, self.num_heads, self.max_positions)
@@ -191,6 +196,8 @@ class TrainConfig:
     precision: Precision = "auto"
     """auto takes bf16 where the hardware has it, fp16 with loss scaling on older GPUs, and fp32
     on a CPU."""
+    compile: bool = True
+    """Let torch compile the model for packed batches on a GPU; takes half a minute at the start."""
     seed: int = 0
     """Seed of initialisation, dropout and the order of the data."""
     log_every_steps: int = 10

@@ -48,6 +48,7 @@ OWNERS = {
     "tokenizers": ("dialogpt.tokenization",),
     "accelerate": ("dialogpt.distributed", "dialogpt.train."),
     "transformers": ("dialogpt.models.",),
+    "triton": ("dialogpt.models.",),
     "rensa": ("data_prep.duplicates.minhash",),
     "ahocorasick": ("data_prep.blocklists",),
     "datasets": ("data_prep.importing.hub_datasets",),

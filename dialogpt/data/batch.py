@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from dialogpt.config import Direction
 from dialogpt.data.dataset import IndexedDialogue
 from dialogpt.data.features import Features, make_features
+from dialogpt.data.packing import PackedBatch, pack
 from dialogpt.records import IGNORE_INDEX
 
 
@@ -52,6 +54,10 @@ class Batch:
         """(B, T) int64, 1 at real tokens."""
         positions = torch.arange(self.input_ids.shape[1], device=self.lengths.device)
         return (positions < self.lengths[:, None]).long()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Ids and labels by name."""
+        return {"input_ids": self.input_ids, "labels": self.labels}
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device; the copy overlaps with work where memory is pinned."""
@@ -106,21 +112,26 @@ def collate(rows: Sequence[Features], dialogue_indices: Sequence[int], *, eos_id
     )
 
 
+AnyBatch: TypeAlias = Batch | PackedBatch
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collator:
-    """Dialogues -> Batch; a class, so that it can be sent to worker processes.
+    """Dialogues -> a batch; a class, so that it can be sent to worker processes.
 
     Attributes:
         direction: which side is learned.
         max_seq_len: longest row, in tokens.
         eos_id: ends every turn.
+        packed_tokens: tokens of every packed batch; 0 makes padded ones.
     """
 
     direction: Direction
     max_seq_len: int
     eos_id: int
+    packed_tokens: int = 0
 
-    def __call__(self, dialogues: Sequence[IndexedDialogue]) -> Batch:
+    def __call__(self, dialogues: Sequence[IndexedDialogue]) -> AnyBatch:
         """The batch of some dialogues; those of a single turn are left out and counted."""
         rows, indices = [], []
         for index, dialogue in dialogues:
@@ -130,5 +141,8 @@ class Collator:
             if features is not None:
                 rows.append(features)
                 indices.append(index)
-        batch = collate(rows, indices, eos_id=self.eos_id)
-        return replace(batch, num_skipped=len(dialogues) - len(rows))
+        num_skipped = len(dialogues) - len(rows)
+        if self.packed_tokens:
+            packed = pack(rows, indices, eos_id=self.eos_id, num_tokens=self.packed_tokens)
+            return replace(packed, num_skipped=num_skipped)
+        return replace(collate(rows, indices, eos_id=self.eos_id), num_skipped=num_skipped)

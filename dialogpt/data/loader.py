@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from dialogpt.command_line import UserError
 from dialogpt.config import BatchConfig, DataConfig, Direction
-from dialogpt.data.batch import Batch, Collator
+from dialogpt.data.batch import AnyBatch, Collator
 from dialogpt.data.dataset import ShardDataset
 from dialogpt.data.manifest import Manifest
 from dialogpt.data.sampler import BatchLimits, BatchPlanner, RankSampler
@@ -23,7 +23,7 @@ class StepLoader:
     Args:
         folder: the split's folder.
         manifest: what `read_manifest` returned for it.
-        data, batch: the run's settings.
+        data, batch: the run's settings; the layout may not be "auto" any more.
         direction: which side is learned.
         rank, num_ranks: this process, and how many there are.
         seed: of the order.
@@ -60,6 +60,7 @@ class StepLoader:
             )
         limits = BatchLimits(
             micro_batch_tokens=batch.micro_batch_tokens,
+            packed=batch.layout == "packed",
             max_micro_batch_size=batch.max_micro_batch_size,
             num_ranks=num_ranks,
             accumulation_steps=batch.accumulation_steps,
@@ -71,11 +72,14 @@ class StepLoader:
         self._accumulation_steps = batch.accumulation_steps
         self._sampler = RankSampler(self.planner, rank)
         num_workers = min(data.num_workers, _usable_cores())
-        self._loader: DataLoader[Batch] = DataLoader(
+        self._loader: DataLoader[AnyBatch] = DataLoader(
             dataset,  # type: ignore[arg-type]  # collate turns dialogues into Batch
             batch_sampler=self._sampler,
             collate_fn=Collator(
-                direction=direction, max_seq_len=data.max_seq_len, eos_id=manifest.eos_id
+                direction=direction,
+                max_seq_len=data.max_seq_len,
+                eos_id=manifest.eos_id,
+                packed_tokens=batch.micro_batch_tokens if limits.packed else 0,
             ),
             num_workers=num_workers,
             worker_init_fn=_ignore_signals,
@@ -86,7 +90,7 @@ class StepLoader:
             generator=torch.Generator(),
         )
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[list[Batch]]:
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[list[AnyBatch]]:
         """This rank's micro-batches of each step of an epoch, from `first_step` (from 0) on."""
         self._sampler.go_to(epoch, first_step)
         micro_batches = iter(self._loader)

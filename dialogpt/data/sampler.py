@@ -1,9 +1,10 @@
 """Which dialogues go into which micro-batch: a pure function of (lengths, seed, epoch, ranks).
 
 An epoch goes through the chunks of all shards in a random order, a window of chunks at a time. The
-dialogues of a window are sorted by length and cut into micro-batches under a token budget; the
-micro-batches of one optimizer step (ranks x accumulation steps) are neighbours in length, so no
-rank waits for another; the steps of a window are shuffled. What does not fill a step goes to the
+dialogues of a window are cut into micro-batches under a token budget: to be padded, they are sorted
+by length first; to be packed, they stay mixed. The micro-batches of one optimizer step (ranks x
+accumulation steps) are neighbours in length or full, so no rank waits for another; the steps of a
+window are shuffled. What does not fill a step goes to the
 next window, and the last step of an epoch is filled by splitting. So every dialogue comes exactly
 once an epoch and every rank has the same number of micro-batches.
 
@@ -30,7 +31,9 @@ class BatchLimits:
     """How large micro-batches and steps are.
 
     Attributes:
-        micro_batch_tokens: most rows x longest row, padding included; a longer dialogue is alone.
+        micro_batch_tokens: most tokens; a longer dialogue is alone.
+        packed: rows lie end to end and their lengths add up; otherwise they are padded, and what
+            counts is rows x longest row.
         max_micro_batch_size: most rows; 0 sets no limit.
         num_ranks: processes.
         accumulation_steps: micro-batches of one rank in one step.
@@ -38,6 +41,7 @@ class BatchLimits:
     """
 
     micro_batch_tokens: int
+    packed: bool = False
     max_micro_batch_size: int = 0
     num_ranks: int = 1
     accumulation_steps: int = 1
@@ -101,6 +105,8 @@ class BatchPlanner:
         return np.concatenate([*carried, *ranges])
 
     def _cut(self, pool: Indices, generator: np.random.Generator) -> Step:
+        if self.limits.packed:
+            return self._cut_packed(generator.permutation(pool))
         # One key for both: length, then a random number, so that equal lengths are mixed anew.
         random_bits = generator.integers(2**32, size=len(pool), dtype=np.uint64)
         keys = self.lengths[pool].astype(np.uint64) << np.uint64(32) | random_bits
@@ -109,12 +115,27 @@ class BatchPlanner:
         micro_batches: Step = []
         start = 0
         while start < len(pool):
-            rows = max(1, self.limits.micro_batch_tokens // max(1, int(lengths[start])))
-            if self.limits.max_micro_batch_size:
-                rows = min(rows, self.limits.max_micro_batch_size)
+            rows = self._most_rows(self.limits.micro_batch_tokens // max(1, int(lengths[start])))
             micro_batches.append(pool[start : start + rows])
             start += rows
         return micro_batches
+
+    def _cut_packed(self, pool: Indices) -> Step:
+        """As they come: without padding there is no reason to bring like lengths together."""
+        ends = np.cumsum(self.lengths[pool], dtype=np.int64)
+        micro_batches: Step = []
+        start = 0
+        while start < len(pool):
+            before = int(ends[start - 1]) if start else 0
+            fit = int(np.searchsorted(ends, before + self.limits.micro_batch_tokens, "right"))
+            rows = self._most_rows(fit - start)
+            micro_batches.append(pool[start : start + rows])
+            start += rows
+        return micro_batches
+
+    def _most_rows(self, fit: int) -> int:
+        limit = self.limits.max_micro_batch_size
+        return max(1, min(fit, limit) if limit else fit)
 
 
 def fill_step(micro_batches: Step, num_wanted: int, lengths: NDArray[Any]) -> Step:

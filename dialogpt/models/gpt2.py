@@ -16,8 +16,10 @@ from transformers.utils.logging import disable_progress_bar
 from dialogpt.checkpoint import resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config import ModelConfig
+from dialogpt.data.packing import PackedBatch
 from dialogpt.models.base import LanguageBatch
 from dialogpt.models.losses import scored_positions, token_nll
+from dialogpt.models.packed_gpt2 import PackedGpt2
 
 
 class DialogueModel(nn.Module):
@@ -25,14 +27,25 @@ class DialogueModel(nn.Module):
 
     Args:
         language_model: transformers' GPT2LMHeadModel.
+        compiled: whether torch compiles what packed batches go through.
     """
 
-    def __init__(self, language_model: Any) -> None:
+    def __init__(self, language_model: Any, *, compiled: bool = False) -> None:
         super().__init__()
         self.language_model = language_model
+        self._packed = PackedGpt2(language_model, compiled=compiled)
 
-    def forward(self, batch: LanguageBatch) -> dict[str, Tensor]:
+    def forward(self, batch: LanguageBatch | PackedBatch) -> dict[str, Tensor]:
         """{"nll": () float32}, nats summed over the batch's target tokens.
+
+        Packed and padded batches of the same dialogues have the same loss and gradients.
+        """
+        if isinstance(batch, PackedBatch):
+            return {"nll": self._packed.nll(batch)}
+        return {"nll": self._padded_nll(batch)}
+
+    def _padded_nll(self, batch: LanguageBatch) -> Tensor:
+        """() float32.
 
         Neither mask, positions nor token types are passed. Rows are padded on the right and
         attention looks left only, so no real token sees padding, and positions count from 0 as they
@@ -41,9 +54,9 @@ class DialogueModel(nn.Module):
         """
         hidden = self.language_model.transformer(batch.input_ids, use_cache=False)[0]
         states, targets = scored_positions(hidden, batch.labels)
-        return {"nll": token_nll(self.language_model.lm_head(states), targets)}
+        return token_nll(self.language_model.lm_head(states), targets)
 
-    def loss_counts(self, batch: LanguageBatch) -> dict[str, int]:
+    def loss_counts(self, batch: LanguageBatch | PackedBatch) -> dict[str, int]:
         """{"nll": target tokens}."""
         return {"nll": batch.num_target_tokens}
 
@@ -53,7 +66,9 @@ class DialogueModel(nn.Module):
         self.language_model.save_pretrained(folder)
 
 
-def build_gpt2(config: ModelConfig, *, vocab_size: int, eos_id: int) -> DialogueModel:
+def build_gpt2(
+    config: ModelConfig, *, vocab_size: int, eos_id: int, compiled: bool = False
+) -> DialogueModel:
     """A GPT-2 in float32, new or from a checkpoint, for a tokenizer.
 
     A new one is initialised as GPT-2 was: N(0, 0.02), and N(0, 0.02 / sqrt(2 x layers)) for the
@@ -63,11 +78,13 @@ def build_gpt2(config: ModelConfig, *, vocab_size: int, eos_id: int) -> Dialogue
         config: sizes, or where the checkpoint is.
         vocab_size: ids of the tokenizer.
         eos_id: its end-of-turn id, which generation starts and stops with.
+        compiled: see `DialogueModel`.
 
     Raises:
         UserError: there is no such checkpoint, or it has another vocabulary or architecture.
     """
-    dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), config.dropout)
+    # The release drops no attention weights (lsp_model/modeling_gpt2.py); no fast kernel does.
+    dropout = {"resid_pdrop": config.dropout, "embd_pdrop": config.dropout, "attn_pdrop": 0.0}
     if config.init == "scratch":
         sizes = GPT2Config(
             vocab_size=vocab_size,
@@ -79,7 +96,7 @@ def build_gpt2(config: ModelConfig, *, vocab_size: int, eos_id: int) -> Dialogue
             eos_token_id=eos_id,
             **dropout,
         )
-        return DialogueModel(GPT2LMHeadModel(sizes))
+        return DialogueModel(GPT2LMHeadModel(sizes), compiled=compiled)
     # Weights may be stored in half precision; the optimizer needs 32 bits.
     model = load_gpt2(resolve_model_folder(config.init), dtype=torch.float32, **dropout)
     if model.config.vocab_size != vocab_size:
@@ -88,7 +105,7 @@ def build_gpt2(config: ModelConfig, *, vocab_size: int, eos_id: int) -> Dialogue
             f"shards' tokenizer has, found {model.config.vocab_size}; write the shards with the "
             "checkpoint's tokenizer, or take another checkpoint"
         )
-    return DialogueModel(model)
+    return DialogueModel(model, compiled=compiled)
 
 
 def load_gpt2(name: str, *, dtype: torch.dtype, **changes: float) -> Any:

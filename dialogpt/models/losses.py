@@ -3,6 +3,7 @@
 Shapes: B rows, T tokens, H width, V vocabulary, N scored tokens.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -35,13 +36,14 @@ def scored_positions(hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def token_nll(logits: Tensor, targets: Tensor) -> Tensor:
-    """Summed negative log-likelihood, () float32, nats; 0 for no targets.
+    """Summed negative log-likelihood, () float32 (float64 for such logits), nats; 0 for no targets.
 
-    The log-softmax is computed in float32 whatever the logits are: in half precision a sum over the
+    The log-softmax of 16-bit logits is computed in float32: in half precision a sum over the
     vocabulary loses the digits that the loss is made of.
 
     Args:
         logits: (N, V) float.
         targets: (N,) int64.
     """
-    return F.cross_entropy(logits.float(), targets, reduction="sum")
+    precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return F.cross_entropy(precise, targets, reduction="sum")

@@ -14,7 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from dialogpt.checkpoint import ModelCard, RunFolder, write_model_folder
 from dialogpt.config import TrainConfig
-from dialogpt.data.batch import Batch
+from dialogpt.data.batch import AnyBatch
 from dialogpt.data.loader import StepLoader
 from dialogpt.distributed import wait_for_all_ranks
 from dialogpt.run_log import RunLog
@@ -124,14 +124,14 @@ class Trainer:
                 started = perf_counter()
         raise AssertionError("the data ended before the last step")
 
-    def _micro_batches(self) -> Iterator[list[Batch]]:
+    def _micro_batches(self) -> Iterator[list[AnyBatch]]:
         progress = self._progress
         while True:
             # An epoch ends when `Progress.take` has counted its last step.
             yield from self._parts.train_loader.epoch(progress.epoch, progress.step_in_epoch)
 
     def _step(
-        self, micro_batches: list[Batch], *, stop_requested: bool
+        self, micro_batches: list[AnyBatch], *, stop_requested: bool
     ) -> tuple[StepResult, float]:
         progress, schedule = self._progress, self._config.schedule
         rate = learning_rate(

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
 
 from dialogpt.checkpoint import ModelCard, RunFolder, read_model_card, resolve_model_folder
@@ -20,6 +21,7 @@ from dialogpt.records import write_text
 from dialogpt.run_log import RunLog
 from dialogpt.seeding import seed_everything
 from dialogpt.tokenization import load_tokenizer
+from dialogpt.train.layout import with_layout
 from dialogpt.train.loop import Parts, Trainer
 from dialogpt.train.optim import build_optimizer
 from dialogpt.train.progress import Progress
@@ -49,6 +51,7 @@ def train(config: TrainConfig, resolved: str) -> int:
     logging.getLogger("dialogpt").setLevel(
         logging.INFO if accelerator.is_main_process else logging.ERROR
     )
+    config = with_layout(config, precision=precision, device=accelerator.device)
     shards = Path(config.data.shards)
     manifests = _read_manifests(shards)
     output = Path(config.output)
@@ -68,7 +71,11 @@ def _go_on(
 ) -> int:
     """Train from the newest checkpoint, or from the beginning; as `train`, in a locked folder."""
     output = run_folder.path
-    identity = Identity(num_ranks=num_ranks(), shards=_fingerprint(manifests["train"]))
+    identity = Identity(
+        num_ranks=num_ranks(),
+        shards=_fingerprint(manifests["train"]),
+        layout=config.batch.layout,
+    )
     checkpoint = next(reversed(run_folder.checkpoints()), None)
     state = None if checkpoint is None else read_state(checkpoint, identity)
     progress = Progress() if state is None else Progress.from_json(state["progress"])
@@ -187,6 +194,7 @@ def _build_loaders(
 ) -> dict[str, StepLoader]:
     """Split -> loader; validation takes no accumulation and always the same order."""
     plain = BatchConfig(
+        layout=config.batch.layout,
         micro_batch_tokens=config.batch.micro_batch_tokens,
         max_micro_batch_size=config.batch.max_micro_batch_size,
     )
@@ -224,7 +232,12 @@ def _build_model(config: TrainConfig, manifest: Manifest, checkpoint: Path | Non
                 f"{manifest.tokenizer_fingerprint}, found one of {card.tokenizer_fingerprint}; "
                 "write the shards with the model's tokenizer, or take another model"
             )
-    model = build_gpt2(source, vocab_size=manifest.vocab_size, eos_id=manifest.eos_id)
+    model = build_gpt2(
+        source,
+        vocab_size=manifest.vocab_size,
+        eos_id=manifest.eos_id,
+        compiled=config.compile and torch.cuda.is_available(),
+    )
     num_positions = model.language_model.config.n_positions
     if config.data.max_seq_len > num_positions:
         raise UserError(
@@ -251,7 +264,10 @@ def _describe(config: TrainConfig, parts: Parts, precision: str) -> None:
         parts.identity.num_ranks,
     )
     logger.info(
-        "Dialogues    %s to train on, %s to validate on", f"{num_dialogues:,}", f"{valid:,}"
+        "Dialogues    %s to train on, %s to validate on, %s",
+        f"{num_dialogues:,}",
+        f"{valid:,}",
+        config.batch.layout,
     )
     logger.info(
         "Epoch        %s steps of about %s tokens and %s dialogues",

@@ -34,10 +34,12 @@ class Identity:
     Attributes:
         num_ranks: processes.
         shards: fingerprint of the training split.
+        layout: packed or padded.
     """
 
     num_ranks: int
     shards: str
+    layout: str = "padded"
 
 
 def save_checkpoint(
@@ -68,6 +70,7 @@ def save_checkpoint(
             "progress": progress.to_json(),
             "num_ranks": identity.num_ranks,
             "shards": identity.shards,
+            "layout": identity.layout,
             "loss_scale": None if scaler is None else scaler.state_dict(),
         }
         write_json(folder / STATE_FILE, state)
@@ -91,6 +94,11 @@ def read_state(checkpoint: Path, identity: Identity) -> dict[str, Any]:
         raise UserError(
             f"{checkpoint}: expected training shards {state['shards']}, as the run began with, "
             f"found {identity.shards}; restore the shards, or name another output"
+        )
+    if state["layout"] != identity.layout:
+        raise UserError(
+            f"{checkpoint}: expected {state['layout']} batches, as the run began with, found "
+            f"{identity.layout}; give --batch.layout {state['layout']}, or name another output"
         )
     return state
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dialogpt.command_line import UserError
-from dialogpt.data.batch import Batch
+from dialogpt.data.batch import AnyBatch
 from dialogpt.distributed import sum_over_ranks
 from dialogpt.models.base import DialogueLoss
 from dialogpt.train.optim import set_learning_rate
@@ -59,7 +59,7 @@ class Updater:
 
     def __init__(
         self,
-        model: DialogueLoss[Batch],
+        model: DialogueLoss[AnyBatch],
         optimizer: torch.optim.Optimizer,
         *,
         accelerator: Accelerator,
@@ -76,7 +76,7 @@ class Updater:
 
     def step(
         self,
-        micro_batches: Sequence[Batch],
+        micro_batches: Sequence[AnyBatch],
         number: int,
         *,
         learning_rate: float,
@@ -121,7 +121,7 @@ class Updater:
         )
 
     def _add_up(
-        self, micro_batches: Sequence[Batch], stop_requested: bool
+        self, micro_batches: Sequence[AnyBatch], stop_requested: bool
     ) -> tuple[dict[str, int], list[int]]:
         """The losses' counts, and tokens, padded tokens, skipped dialogues, stop requests.
 
@@ -140,7 +140,7 @@ class Updater:
         return dict(zip(names, totals, strict=False)), totals[len(names) :]
 
     def _accumulate(
-        self, micro_batches: Sequence[Batch], counts: dict[str, int]
+        self, micro_batches: Sequence[AnyBatch], counts: dict[str, int]
     ) -> list[dict[str, Tensor]]:
         """Backward passes of all micro-batches; their loss sums, on the device, unsynchronised."""
         num_ranks = self._accelerator.num_processes
@@ -164,7 +164,7 @@ class Updater:
         return float(nn.utils.clip_grad_norm_(parameters, self._max_grad_norm))
 
     def _diverged(
-        self, micro_batches: Sequence[Batch], number: int, is_finite: list[bool]
+        self, micro_batches: Sequence[AnyBatch], number: int, is_finite: list[bool]
     ) -> TrainingDivergedError:
         """Save the batches at fault and describe them; where all losses are finite, all batches."""
         rank = self._accelerator.process_index
@@ -173,7 +173,7 @@ class Updater:
         folder = self._failures / f"failed-step-{number:08d}"
         folder.mkdir(parents=True, exist_ok=True)
         for i in chosen:
-            tensors = {name: getattr(micro_batches[i], name) for name in ("input_ids", "labels")}
+            tensors = micro_batches[i].tensors()
             tensors["dialogue_indices"] = torch.tensor(micro_batches[i].dialogue_indices)
             save_file(tensors, folder / f"rank-{rank:05d}-micro-batch-{i:05d}.safetensors")
         rows = [index for i in chosen for index in micro_batches[i].dialogue_indices]

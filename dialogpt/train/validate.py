@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from dialogpt.data.batch import Batch
+from dialogpt.data.batch import AnyBatch
 from dialogpt.distributed import sum_over_ranks
 
 
@@ -55,7 +55,7 @@ def perplexity(nats: float) -> float:
 
 
 def validate(
-    model: nn.Module, steps: Iterable[list[Batch]], *, accelerator: Accelerator
+    model: nn.Module, steps: Iterable[list[AnyBatch]], *, accelerator: Accelerator
 ) -> ValidationResult:
     """The model's loss on this rank's batches and all others', without dropout.
 

@@ -1,0 +1,237 @@
+"""How fast a training step is: ours, nanoGPT, transformers, and the loop of DialoGPT's release.
+
+    python benchmarks/training.py compare --nanogpt CHECKOUT
+    python benchmarks/training.py profile --size 345M
+
+Needs a CUDA GPU. Results go to docs/benchmarks.md. See README.md beside this file.
+"""
+
+import argparse
+import gc
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+
+from benchmarks.report import shown_command, table, write_section
+from benchmarks.training_data import dialogues_of, made_up_dialogues
+from benchmarks.training_programs import NAMES, SIZES, Program, build, ours
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+_WARM_UP_STEPS = 4
+_ROUNDS = 3
+_STEPS_PER_ROUND = 10
+_BATCHES = 16
+PREFACE = """## Training
+
+One optimizer step on one GPU: forward, backward, clipping, AdamW; bfloat16 products, float32
+weights. Tokens a second are useful ones, without padding; each program's fastest batch size counts.
+The ceiling is what large bfloat16 matrix products reach on the same GPU, at 6 operations a
+parameter and token.
+
+* **ours, packed**: this project's step on dialogues laid end to end; **padded** on rows of like
+  length.
+* **nanoGPT**: compiled, on full rows of 1,024 random tokens: neither padding nor ends of dialogues.
+* **transformers, SDPA**: its GPT-2 and its loss under the same token budget.
+* **the release's loop**: eager attention, 64 rows of like length, all logits.
+"""
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    if not torch.cuda.is_available():
+        sys.exit("error: expected a CUDA GPU, found none")
+    if options.shards:
+        options.dialogues = dialogues_of(options.shards, 40_000)
+    else:
+        options.dialogues = made_up_dialogues(_BATCHES * max(options.tokens) // 100)
+    options.command(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="compare | profile")
+    comparison = commands.add_parser("compare", help="tokens a second of several programs")
+    comparison.add_argument("--nanogpt", type=Path, help="checkout of karpathy/nanoGPT")
+    comparison.add_argument("--sizes", nargs="+", default=list(SIZES), choices=SIZES)
+    comparison.add_argument("--programs", nargs="+", default=list(NAMES))
+    comparison.add_argument("--document", type=Path, default=DOCUMENT)
+    comparison.add_argument("--json", type=Path, help="also write the numbers here")
+    comparison.set_defaults(command=_compare)
+    profile = commands.add_parser("profile", help="what the time of our step goes to")
+    profile.add_argument("--size", default="117M", choices=SIZES)
+    profile.set_defaults(command=_profile)
+    for command in (comparison, profile):
+        command.add_argument("--shards", type=Path, help="take dialogues from here")
+        command.add_argument("--tokens", type=int, nargs="+", default=[32768, 65536])
+    return parser
+
+
+def _compare(options: argparse.Namespace) -> None:
+    ceiling = _matrix_rate()
+    results = []
+    for size in options.sizes:
+        for name in options.programs:
+            if name == "nanoGPT" and options.nanogpt is None:
+                continue
+            ways = build(
+                name,
+                options.dialogues,
+                size,
+                tokens=options.tokens,
+                nanogpt_checkout=options.nanogpt,
+            )
+            for way, make in ways:
+                result = {"size": size, "program": name, "way": way, **_measured(make)}
+                results.append(result)
+                print(json.dumps(result), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps({"ceiling": ceiling, "results": results}, indent=1))
+    for size in options.sizes:
+        rows = [result for result in results if result["size"] == size]
+        text = _section(size, rows, ceiling, options)
+        write_section(options.document, "training", f"compare-{size}", text, preface=PREFACE)
+
+
+def _measured(make: Any) -> dict[str, Any]:
+    """Tokens a second (median of rounds), and memory; or what went wrong."""
+    torch.cuda.reset_peak_memory_stats()
+    try:
+        program: Program = make()
+        for _ in range(_WARM_UP_STEPS):
+            program.step()
+        rates = [_rate(program) for _ in range(_ROUNDS)]
+        return {
+            "tokens_per_second": median(rates),
+            "slowest": min(rates),
+            "fastest": max(rates),
+            "gib": torch.cuda.max_memory_allocated() / 2**30,
+            "num_parameters": program.num_parameters,
+        }
+    except torch.OutOfMemoryError:
+        return {"tokens_per_second": 0.0, "error": "out of memory"}
+    finally:
+        program = None  # type: ignore[assignment]
+        torch._dynamo.reset()
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def _rate(program: Program) -> float:
+    torch.cuda.synchronize()
+    started = perf_counter()
+    tokens = sum(program.step() for _ in range(_STEPS_PER_ROUND))
+    torch.cuda.synchronize()
+    return tokens / (perf_counter() - started)
+
+
+def _matrix_rate() -> float:
+    """Operations a second of a large bfloat16 product of random numbers."""
+    left, right = (torch.randn(8192, 8192, device="cuda").bfloat16() for _ in range(2))
+    times = []
+    for number in range(30):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        left @ right
+        end.record()
+        end.synchronize()
+        if number >= 10:
+            times.append(start.elapsed_time(end) / 1e3)
+    return float(2 * 8192**3 / median(times))
+
+
+def _section(
+    size: str, results: list[dict[str, Any]], ceiling: float, options: argparse.Namespace
+) -> str:
+    best: dict[str, dict[str, Any]] = {}
+    for result in results:
+        name = result["program"]
+        if name not in best or result["tokens_per_second"] > best[name]["tokens_per_second"]:
+            best[name] = result
+    against = {name: best.get(name, {}).get("tokens_per_second", 0.0) for name in NAMES}
+    rows = []
+    for name, result in best.items():
+        rate = result["tokens_per_second"]
+        if not rate:
+            rows.append([name, result["way"], "out of memory", *[""] * 5])
+            continue
+        rows.append(
+            [
+                name,
+                result["way"],
+                f"{rate:,.0f} ({result['slowest']:,.0f}-{result['fastest']:,.0f})",
+                f"{6 * result['num_parameters'] * rate / ceiling:.0%}",
+                _ratio(rate, against["nanoGPT"]),
+                _ratio(rate, against["the release's loop"]),
+                f"{result['gib']:.1f}",
+            ]
+        )
+    head = [
+        *("program", "at once", "tokens/s", "share of the ceiling", "to nanoGPT"),
+        *("to the release's loop", "GiB"),
+    ]
+    lengths = [sum(map(len, d.turns)) + len(d.turns) for _, d in options.dialogues]
+    lengths = [min(length, 256) for length in lengths]
+    source = "of shards" if options.shards else "made up"
+    notes = [
+        f"Hardware: {torch.cuda.get_device_name()}; large bfloat16 products reach "
+        f"{ceiling / 1e12:.0f} TFLOP/s",
+        f"Software: Python {platform.python_version()}, torch {torch.__version__}, transformers "
+        f"{importlib.metadata.version('transformers')}",
+        f"Project: commit {_commit()}",
+        f"Date: {date.today()}",
+        f"Dialogues: {source}, {sum(lengths) / len(lengths):.0f} tokens on average, at most 256",
+        f"Each rate: median of {_ROUNDS} rounds of {_STEPS_PER_ROUND} steps, lowest and highest in "
+        "brackets",
+    ]
+    lines = [f"### {size}", "", f"`{shown_command(sys.argv)}`", "", table(head, rows), ""]
+    return "\n".join([*lines, *(f"* {note}" for note in notes)])
+
+
+def _ratio(rate: float, other: float) -> str:
+    return f"{rate / other:.2f}" if other else ""
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty=, with uncommitted changes"],
+        cwd=DOCUMENT.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def _profile(options: argparse.Namespace) -> None:
+    """Print what the kernels of our packed step take, the longest first."""
+    program = ours(options.dialogues, options.size, max(options.tokens), packed=True)
+    for _ in range(_WARM_UP_STEPS):
+        program.step()
+    torch.cuda.synchronize()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        for _ in range(2):
+            program.step()
+        torch.cuda.synchronize()
+    events = sorted(profile.key_averages(), key=lambda event: -event.self_device_time_total)
+    total = sum(event.self_device_time_total for event in events)
+    print(f"{options.size}: {total / 2000:.2f} ms of kernels a step")
+    for event in events[:40]:
+        time = event.self_device_time_total
+        print(
+            f"{time / 2000:9.3f} ms  {time / total:6.1%}  x{event.count // 2:4d}  {event.key[:90]}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Attention within trees that lie end to end in one row, as Triton kernels for NVIDIA GPUs.
+
+Shapes: N tokens, H heads, D width of a head, K tiles. Tokens of a tree stand in the order of a
+walk that visits a comment before its answers. So the tokens that token k can be seen by are
+k, k + 1, ..., ends[k] - 1, and query q attends to key k if and only if k <= q < ends[k]. A dialogue
+is a tree without branches: all its ends are its end, and the rule is plain causal attention.
+
+A program takes one tile of one head; no tile reaches beyond its tree. Softmax is computed block by
+block with the running maximum of Dao et al. 2022 (arXiv:2205.14135), in float32. The backward pass
+computes the probabilities again, once for dK and dV and once for dQ: dialogues are short, and what
+it would cost to add up dQ across programs is more than the two products that this saves.
+"""
+
+import triton
+import triton.language as tl
+
+_MASKED = tl.constexpr(-1.0e30)  # not -inf, whose difference with itself is not a number
+
+
+@triton.jit
+def _places(tokens, pitch, column, width: tl.constexpr):
+    return tokens.to(tl.int64)[:, None] * pitch + column + tl.arange(0, width)[None, :]
+
+
+@triton.jit
+def attend(
+    qkv,  # (N, 3, H, D)
+    out,  # (N, H, D)
+    lse,  # (H, N) float32: log2 of the softmax's denominator, maximum included
+    tiles,  # (K, 3) int32: first token of the tree, of the tile, and the tree's end
+    ends,  # (N,) int32
+    num_tokens,
+    scale_log2,  # of the scores, times log2(e)
+    num_heads: tl.constexpr,
+    width: tl.constexpr,
+    tile_tokens: tl.constexpr,
+):
+    """Write what the tile's tokens read from those before them, and `lse`."""
+    head = tl.program_id(0)  # neighbours read neighbouring bytes
+    tile = tl.program_id(1)
+    root = tl.load(tiles + 3 * tile)
+    first = tl.load(tiles + 3 * tile + 1)
+    stop = tl.load(tiles + 3 * tile + 2)
+    pitch = num_heads * width  # numbers of a token in each of Q, K and V
+    column = head * width
+    rows = first + tl.arange(0, tile_tokens)
+    is_row = rows < stop
+    row_place = _places(rows, 3 * pitch, column, width)
+    q = tl.load(qkv + row_place, mask=is_row[:, None], other=0.0)
+    highest = tl.full((tile_tokens,), _MASKED, tl.float32)
+    total = tl.zeros((tile_tokens,), tl.float32)
+    mixed = tl.zeros((tile_tokens, width), tl.float32)
+    for key in range(root, tl.minimum(first + tile_tokens, stop), tile_tokens):
+        columns = key + tl.arange(0, tile_tokens)
+        is_column = columns < stop
+        place = _places(columns, 3 * pitch, column, width)
+        k = tl.load(qkv + pitch + place, mask=is_column[:, None], other=0.0)
+        v = tl.load(qkv + 2 * pitch + place, mask=is_column[:, None], other=0.0)
+        end = tl.load(ends + columns, mask=is_column, other=0)
+        seen = (columns[None, :] <= rows[:, None]) & (rows[:, None] < end[None, :])
+        scores = tl.where(seen, tl.dot(q, tl.trans(k)) * scale_log2, _MASKED)
+        new_highest = tl.maximum(highest, tl.max(scores, 1))
+        shares = tl.exp2(scores - new_highest[:, None])
+        decay = tl.exp2(highest - new_highest)
+        total = total * decay + tl.sum(shares, 1)
+        mixed = mixed * decay[:, None] + tl.dot(shares.to(v.dtype), v)
+        highest = new_highest
+    out_place = _places(rows, pitch, column, width)
+    mixed = mixed / total[:, None]
+    tl.store(out + out_place, mixed.to(out.dtype.element_ty), mask=is_row[:, None])
+    tl.store(lse + head * num_tokens + rows, highest + tl.log2(total), mask=is_row)
+
+
+@triton.jit
+def attend_backward(
+    qkv,  # (N, 3, H, D)
+    out,  # (N, H, D)
+    lse,  # (H, N)
+    grad_out,  # (N, H, D)
+    grad_qkv,  # (N, 3, H, D)
+    tiles,
+    ends,
+    num_tokens,
+    scale,
+    scale_log2,
+    num_heads: tl.constexpr,
+    width: tl.constexpr,
+    tile_tokens: tl.constexpr,
+):
+    """Write the gradient of the tile's queries, keys and values."""
+    head = tl.program_id(0)  # neighbours read neighbouring bytes
+    tile = tl.program_id(1)
+    root = tl.load(tiles + 3 * tile)
+    first = tl.load(tiles + 3 * tile + 1)
+    stop = tl.load(tiles + 3 * tile + 2)
+    pitch = num_heads * width  # numbers of a token in each of Q, K and V
+    column = head * width
+    own = first + tl.arange(0, tile_tokens)
+    is_own = own < stop
+    own_place = _places(own, 3 * pitch, column, width)
+    own_out = _places(own, pitch, column, width)
+    q = tl.load(qkv + own_place, mask=is_own[:, None], other=0.0)
+    k = tl.load(qkv + pitch + own_place, mask=is_own[:, None], other=0.0)
+    v = tl.load(qkv + 2 * pitch + own_place, mask=is_own[:, None], other=0.0)
+    own_ends = tl.load(ends + own, mask=is_own, other=0)
+
+    # The tile with itself.
+    do = tl.load(grad_out + own_out, mask=is_own[:, None], other=0.0)
+    o = tl.load(out + own_out, mask=is_own[:, None], other=0.0)
+    z = tl.load(lse + head * num_tokens + own, mask=is_own, other=0.0)
+    delta = tl.sum(o.to(tl.float32) * do.to(tl.float32), 1)
+    seen = (own[None, :] <= own[:, None]) & (own[:, None] < own_ends[None, :])
+    shares = tl.where(seen, tl.exp2(tl.dot(q, tl.trans(k)) * scale_log2 - z[:, None]), 0.0)
+    dv = tl.dot(tl.trans(shares.to(do.dtype)), do)
+    ds = (shares * (tl.dot(do, tl.trans(v)) - delta[:, None])).to(q.dtype)
+    dk = tl.dot(tl.trans(ds), q)
+    dq = tl.dot(ds, k)
+
+    # Its queries with earlier keys.
+    for key in range(root, first, tile_tokens):
+        columns = key + tl.arange(0, tile_tokens)  # whole: tiles are cut from the root on
+        place = _places(columns, 3 * pitch, column, width)
+        kj = tl.load(qkv + pitch + place)
+        vj = tl.load(qkv + 2 * pitch + place)
+        end = tl.load(ends + columns)
+        seen = own[:, None] < end[None, :]
+        shares = tl.where(seen, tl.exp2(tl.dot(q, tl.trans(kj)) * scale_log2 - z[:, None]), 0.0)
+        ds = (shares * (tl.dot(do, tl.trans(vj)) - delta[:, None])).to(q.dtype)
+        dq += tl.dot(ds, kj)
+    kind = grad_qkv.dtype.element_ty
+    tl.store(grad_qkv + own_place, (dq * scale).to(kind), mask=is_own[:, None])
+
+    # Its keys with later queries.
+    for row in range(first + tile_tokens, tl.max(own_ends, 0), tile_tokens):
+        rows = row + tl.arange(0, tile_tokens)
+        is_row = rows < stop
+        place = _places(rows, 3 * pitch, column, width)
+        out_place = _places(rows, pitch, column, width)
+        qi = tl.load(qkv + place, mask=is_row[:, None], other=0.0)
+        do = tl.load(grad_out + out_place, mask=is_row[:, None], other=0.0)
+        o = tl.load(out + out_place, mask=is_row[:, None], other=0.0)
+        z = tl.load(lse + head * num_tokens + rows, mask=is_row, other=0.0)
+        delta = tl.sum(o.to(tl.float32) * do.to(tl.float32), 1)
+        seen = rows[:, None] < own_ends[None, :]
+        shares = tl.where(seen, tl.exp2(tl.dot(qi, tl.trans(k)) * scale_log2 - z[:, None]), 0.0)
+        dv += tl.dot(tl.trans(shares.to(do.dtype)), do)
+        ds = (shares * (tl.dot(do, tl.trans(v)) - delta[:, None])).to(qi.dtype)
+        dk += tl.dot(tl.trans(ds), qi)
+    tl.store(grad_qkv + pitch + own_place, (dk * scale).to(kind), mask=is_own[:, None])
+    tl.store(grad_qkv + 2 * pitch + own_place, dv.to(kind), mask=is_own[:, None])

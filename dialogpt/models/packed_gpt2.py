@@ -1,0 +1,166 @@
+"""GPT-2's forward pass on trees that lie end to end, with the weights of a GPT2LMHeadModel.
+
+Shapes: N tokens, M targets, W width. Between blocks two tensors travel: the residual stream, and
+what the block before adds to it, so that the sum and the layer norm after it are one kernel. Each
+block is compiled by itself: they share one compilation, and gradients of the last blocks travel
+between ranks while those of the first are computed.
+
+The residual stream has the precision of the products (bfloat16 on a GPU); layer norms are computed
+in float32, and weights and their gradients stay float32.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dialogpt.data.packing import PackedBatch
+from dialogpt.models.target_nll import target_nll
+from dialogpt.models.tree_attention import tree_attention
+
+
+class PackedGpt2:
+    """Computes the loss of packed batches; holds no weights of its own.
+
+    Args:
+        language_model: transformers' GPT2LMHeadModel.
+        compiled: whether torch compiles the blocks, at the first batch.
+    """
+
+    def __init__(self, language_model: Any, *, compiled: bool) -> None:
+        self._model = language_model
+        wrap: Callable[[Any], Any] = _compile if compiled else _as_it_is
+        self._enter = wrap(_enter)
+        self._block = wrap(_block)
+        self._last_block = wrap(_last_block)
+
+    def nll(self, batch: PackedBatch) -> Tensor:
+        """() float32, nats summed over the batch's targets."""
+        transformer = self._model.transformer
+        kind = _product_type(transformer.wte.weight)
+        rate = transformer.config.resid_pdrop if self._model.training else 0.0
+        with torch.autocast(batch.input_ids.device.type, enabled=False):
+            stream = self._enter(
+                transformer.wte.weight,
+                transformer.wpe.weight,
+                batch.input_ids,
+                batch.positions,
+                kind=kind,
+                rate=transformer.config.embd_pdrop if self._model.training else 0.0,
+            )
+            update = torch.zeros_like(stream)
+            _let_length_vary(batch.tiles, batch.target_places)
+            *blocks, last = transformer.h
+            for block in blocks:
+                stream, update = self._block(
+                    stream, update, batch.tiles, batch.ends, block, rate=rate
+                )
+            states = self._last_block(
+                stream,
+                update,
+                batch.tiles,
+                batch.ends,
+                batch.target_places,
+                last,
+                transformer.ln_f,
+                rate=rate,
+            )
+            return target_nll(states, self._model.lm_head.weight, batch.targets)
+
+
+def _compile(function: Any) -> Any:
+    return torch.compile(function, dynamic=False)
+
+
+def _as_it_is(function: Any) -> Any:
+    return function
+
+
+def _let_length_vary(*tensors: Tensor) -> None:
+    # Every batch has as many tokens, but its own number of tiles and targets.
+    for tensor in tensors:
+        torch._dynamo.maybe_mark_dynamic(tensor, 0)
+
+
+def _product_type(weight: Tensor) -> torch.dtype:
+    """What autocast would compute products in; the kind of the weights without it."""
+    device = weight.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+
+
+def _enter(
+    tokens: Tensor,
+    places: Tensor,
+    ids: Tensor,
+    positions: Tensor,
+    *,
+    kind: torch.dtype,
+    rate: float,
+) -> Tensor:
+    """(N, W): the sum of both embeddings."""
+    stream = F.embedding(ids, tokens) + F.embedding(positions, places)
+    return _dropped(stream.to(kind), rate)
+
+
+def _block(
+    stream: Tensor, update: Tensor, tiles: Tensor, ends: Tensor, block: Any, *, rate: float
+) -> tuple[Tensor, Tensor]:
+    """Both (N, W): the residual stream behind a block's attention, and what its MLP adds."""
+    stream = stream + _dropped(update, rate)
+    attended = _attended(stream, tiles, ends, block)
+    return _behind_attention(stream, attended, block, rate)
+
+
+def _last_block(
+    stream: Tensor,
+    update: Tensor,
+    tiles: Tensor,
+    ends: Tensor,
+    target_places: Tensor,
+    block: Any,
+    norm: nn.LayerNorm,
+    *,
+    rate: float,
+) -> Tensor:
+    """(M, W): the states that predict targets; behind the last attention nobody needs others."""
+    stream = stream + _dropped(update, rate)
+    attended = _attended(stream, tiles, ends, block)
+    stream, update = _behind_attention(
+        stream.index_select(0, target_places), attended.index_select(0, target_places), block, rate
+    )
+    return _normed(stream + _dropped(update, rate), norm)
+
+
+def _attended(stream: Tensor, tiles: Tensor, ends: Tensor, block: Any) -> Tensor:
+    """(N, W): what the heads read, before their projection."""
+    attention = block.attn
+    shape = (len(stream), 3, attention.num_heads, attention.head_dim)
+    qkv = _product(_normed(stream, block.ln_1), attention.c_attn).view(shape)
+    return tree_attention(qkv, tiles, ends).reshape(stream.shape)
+
+
+def _behind_attention(
+    stream: Tensor, attended: Tensor, block: Any, rate: float
+) -> tuple[Tensor, Tensor]:
+    stream = stream + _dropped(_product(attended, block.attn.c_proj), rate)
+    inner = _product(_normed(stream, block.ln_2), block.mlp.c_fc)
+    return stream, _product(F.gelu(inner, approximate="tanh"), block.mlp.c_proj)
+
+
+def _normed(stream: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """Computed in the precision of the norm's weights."""
+    shape = list(norm.normalized_shape)
+    value = F.layer_norm(stream.to(norm.weight.dtype), shape, norm.weight, norm.bias, norm.eps)
+    return value.to(stream.dtype)
+
+
+def _product(states: Tensor, layer: Any) -> Tensor:
+    """GPT-2's linear layer, whose weights stand as (inputs, outputs)."""
+    kind = states.dtype
+    return torch.addmm(layer.bias.to(kind), states, layer.weight.to(kind))
+
+
+def _dropped(value: Tensor, rate: float) -> Tensor:
+    return F.dropout(value, rate) if rate else value

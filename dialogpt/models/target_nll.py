@@ -1,0 +1,75 @@
+"""The output layer and its loss, some rows at a time, so that all logits never are in memory.
+
+Shapes: M targets, W width, V vocabulary. The gradient is computed on the way forward, while the
+logits are at hand: 50,257 of them in float32, for 32,768 targets, would be 6.6 GB, and their
+gradient as much again.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_CHUNK_BYTES = 1 << 30
+_COLUMNS = 64
+"""The vocabulary is padded to a multiple: tensor cores work on whole tiles."""
+
+
+def target_nll(states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+    """Summed negative log-likelihood of the targets, () float32 or float64, nats.
+
+    Args:
+        states: (M, W), from which each target is predicted; their kind is that of the products.
+        table: (V, W) the output layer, which is also the table of token embeddings.
+        targets: (M,) int64.
+    """
+    total: Tensor = _TargetNll.apply(states, table, targets)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _TargetNll(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+        num_ids = len(table)
+        padded = F.pad(table.detach().to(states.dtype), (0, 0, 0, -num_ids % _COLUMNS))
+        wants_gradient = any(ctx.needs_input_grad)
+        kind = torch.promote_types(states.dtype, torch.float32)
+        losses = states.new_zeros(len(states), dtype=kind)
+        grad_states = torch.empty_like(states) if wants_gradient else None
+        grad_table = torch.zeros_like(padded, dtype=kind) if wants_gradient else None
+        rows = max(1, _CHUNK_BYTES // (padded.element_size() * len(padded)))
+        logits = states.new_empty(min(rows, len(states)), len(padded))
+        for start in range(0, len(states), rows):
+            some = slice(start, start + rows)
+            product = torch.mm(states[some], padded.T, out=logits[: len(states[some])])
+            _nll_and_gradient(product, targets[some], losses[some], num_ids)
+            if grad_states is not None and grad_table is not None:
+                torch.mm(product, padded, out=grad_states[some])
+                grad_table += product.T @ states[some]
+        if grad_states is not None and grad_table is not None:
+            ctx.save_for_backward(grad_states, grad_table[:num_ids].to(table.dtype))
+        return losses.sum()
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        grad_states, grad_table = ctx.saved_tensors
+        return grad_states * grad_outputs[0], grad_table * grad_outputs[0], None
+
+
+def _nll_and_gradient(logits: Tensor, targets: Tensor, losses: Tensor, num_ids: int) -> None:
+    """Losses of rows of logits; the logits become their gradient, and 0 from num_ids on."""
+    if logits.is_cuda and logits.dtype in (torch.bfloat16, torch.float16):
+        from dialogpt.models import loss_kernels
+
+        num_rows, width = logits.shape
+        loss_kernels.nll_and_gradient[(num_rows,)](
+            *(logits, targets, losses, num_ids, width), block=4096, num_warps=8
+        )
+        return
+    log_probs = logits[:, :num_ids].to(losses.dtype).log_softmax(dim=1)
+    losses.copy_(-log_probs.gather(1, targets[:, None])[:, 0])
+    gradient = log_probs.exp_()
+    gradient.scatter_add_(1, targets[:, None], gradient.new_full((len(targets), 1), -1.0))
+    logits[:, :num_ids] = gradient.to(logits.dtype)
+    logits[:, num_ids:] = 0

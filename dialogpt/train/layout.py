@@ -1,0 +1,60 @@
+"""Packed or padded: what the device has kernels for."""
+
+import logging
+from dataclasses import replace
+
+import torch
+
+from dialogpt.command_line import UserError
+from dialogpt.config import TrainConfig
+from dialogpt.distributed import ResolvedPrecision
+from dialogpt.models.tree_attention import has_kernels
+
+logger = logging.getLogger(__name__)
+
+
+def with_layout(
+    config: TrainConfig, *, precision: ResolvedPrecision, device: torch.device
+) -> TrainConfig:
+    """The config with "packed" or "padded" in the place of "auto".
+
+    Args:
+        config: the run's.
+        precision: of the products.
+        device: where they are computed.
+
+    Raises:
+        UserError: packed batches do not go with the precision, or the longest row does not fit one.
+    """
+    layout = config.batch.layout
+    kernels = has_kernels(device) and precision == "bf16"
+    if layout == "auto":
+        layout = "packed" if kernels and _fits(config) else "padded"
+    elif layout == "packed":
+        _require_packable(config, precision)
+        if not kernels:
+            logger.warning(
+                "batch.layout packed: %s in %s has no kernels for it, so attention takes one "
+                "dialogue after the other; batch.layout padded would be faster",
+                device.type,
+                precision,
+            )
+    return replace(config, batch=replace(config.batch, layout=layout))
+
+
+def _fits(config: TrainConfig) -> bool:
+    return config.batch.micro_batch_tokens >= config.data.max_seq_len
+
+
+def _require_packable(config: TrainConfig, precision: ResolvedPrecision) -> None:
+    if precision == "fp16":
+        raise UserError(
+            "batch.layout packed: expected precision bf16 or fp32, found fp16, whose small "
+            "gradients it would lose; take batch.layout padded"
+        )
+    if not _fits(config):
+        raise UserError(
+            f"batch.micro_batch_tokens {config.batch.micro_batch_tokens}: expected at least "
+            f"data.max_seq_len {config.data.max_seq_len}, as a packed batch holds whole rows; "
+            "raise the first or lower the second"
+        )
