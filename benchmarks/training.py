@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     comparison.add_argument("--sizes", nargs="+", default=list(SIZES), choices=SIZES)
     comparison.add_argument("--programs", nargs="+", default=list(NAMES))
     comparison.add_argument("--document", type=Path, default=DOCUMENT)
+    comparison.add_argument("--commit", default="", help="what git cannot tell there")
     comparison.add_argument("--json", type=Path, help="also write the numbers here")
     comparison.set_defaults(command=_compare)
     profile = commands.add_parser("profile", help="what the time of our step goes to")
@@ -188,7 +189,7 @@ def _section(
         f"{ceiling / 1e12:.0f} TFLOP/s",
         f"Software: Python {platform.python_version()}, torch {torch.__version__}, transformers "
         f"{importlib.metadata.version('transformers')}",
-        f"Project: commit {_commit()}",
+        f"Project: commit {options.commit or _commit()}",
         f"Date: {date.today()}",
         f"Dialogues: {source}, {sum(lengths) / len(lengths):.0f} tokens on average, at most 256",
         f"Each rate: median of {_ROUNDS} rounds of {_STEPS_PER_ROUND} steps, lowest and highest in "

@@ -6,6 +6,7 @@ has no dropout.
 
 import importlib.util
 import itertools
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,10 +70,12 @@ def ours(
     groups = micro_batches(dialogues, tokens=tokens, packed=packed)[:8]
     batches = itertools.cycle([collate(group).pin_memory() for group in groups])
     numbers = itertools.count(1)
+    begun = deque([updater.begin([next(batches)], 0, learning_rate=_RATE)])
 
     def step() -> int:
         batch = next(batches)
-        updater.step([batch], next(numbers), learning_rate=_RATE)
+        begun.append(updater.begin([batch], next(numbers), learning_rate=_RATE))
+        begun.popleft().result()  # as in training: the step before is looked at meanwhile
         return batch.num_tokens
 
     return Program(step, sum(p.numel() for p in model.parameters()))

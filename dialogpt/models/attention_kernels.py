@@ -104,17 +104,18 @@ def attend_backward(
     v = tl.load(qkv + 2 * pitch + own_place, mask=is_own[:, None], other=0.0)
     own_ends = tl.load(ends + own, mask=is_own, other=0)
 
-    # The tile with itself.
+    # The tile with itself. Scores stand as (keys, queries): so they go into the products that make
+    # dK and dV as they are, from registers.
     do = tl.load(grad_out + own_out, mask=is_own[:, None], other=0.0)
     o = tl.load(out + own_out, mask=is_own[:, None], other=0.0)
     z = tl.load(lse + head * num_tokens + own, mask=is_own, other=0.0)
     delta = tl.sum(o.to(tl.float32) * do.to(tl.float32), 1)
-    seen = (own[None, :] <= own[:, None]) & (own[:, None] < own_ends[None, :])
-    shares = tl.where(seen, tl.exp2(tl.dot(q, tl.trans(k)) * scale_log2 - z[:, None]), 0.0)
-    dv = tl.dot(tl.trans(shares.to(do.dtype)), do)
-    ds = (shares * (tl.dot(do, tl.trans(v)) - delta[:, None])).to(q.dtype)
-    dk = tl.dot(tl.trans(ds), q)
-    dq = tl.dot(ds, k)
+    seen = (own[:, None] <= own[None, :]) & (own[None, :] < own_ends[:, None])
+    shares = tl.where(seen, tl.exp2(tl.dot(k, tl.trans(q)) * scale_log2 - z[None, :]), 0.0)
+    dv = tl.dot(shares.to(do.dtype), do)
+    ds = (shares * (tl.dot(v, tl.trans(do)) - delta[None, :])).to(q.dtype)
+    dk = tl.dot(ds, q)
+    dq = tl.dot(tl.trans(ds), k)
 
     # Its queries with earlier keys.
     for key in range(root, first, tile_tokens):
@@ -141,10 +142,10 @@ def attend_backward(
         o = tl.load(out + out_place, mask=is_row[:, None], other=0.0)
         z = tl.load(lse + head * num_tokens + rows, mask=is_row, other=0.0)
         delta = tl.sum(o.to(tl.float32) * do.to(tl.float32), 1)
-        seen = rows[:, None] < own_ends[None, :]
-        shares = tl.where(seen, tl.exp2(tl.dot(qi, tl.trans(k)) * scale_log2 - z[:, None]), 0.0)
-        dv += tl.dot(tl.trans(shares.to(do.dtype)), do)
-        ds = (shares * (tl.dot(do, tl.trans(v)) - delta[:, None])).to(qi.dtype)
-        dk += tl.dot(tl.trans(ds), qi)
+        seen = rows[None, :] < own_ends[:, None]
+        shares = tl.where(seen, tl.exp2(tl.dot(k, tl.trans(qi)) * scale_log2 - z[None, :]), 0.0)
+        dv += tl.dot(shares.to(do.dtype), do)
+        ds = (shares * (tl.dot(v, tl.trans(do)) - delta[None, :])).to(qi.dtype)
+        dk += tl.dot(ds, qi)
     tl.store(grad_qkv + pitch + own_place, (dk * scale).to(kind), mask=is_own[:, None])
     tl.store(grad_qkv + 2 * pitch + own_place, dv.to(kind), mask=is_own[:, None])

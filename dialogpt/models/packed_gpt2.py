@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dialogpt.data.packing import PackedBatch
+from dialogpt.models.gelu import biased_gelu
 from dialogpt.models.target_nll import target_nll
 from dialogpt.models.tree_attention import tree_attention
 
@@ -145,8 +146,9 @@ def _behind_attention(
     stream: Tensor, attended: Tensor, block: Any, rate: float
 ) -> tuple[Tensor, Tensor]:
     stream = stream + _dropped(_product(attended, block.attn.c_proj), rate)
-    inner = _product(_normed(stream, block.ln_2), block.mlp.c_fc)
-    return stream, _product(F.gelu(inner, approximate="tanh"), block.mlp.c_proj)
+    layer = block.mlp.c_fc
+    inner = torch.mm(_normed(stream, block.ln_2), layer.weight.to(stream.dtype))
+    return stream, _product(biased_gelu(inner, layer.bias), block.mlp.c_proj)
 
 
 def _normed(stream: Tensor, norm: nn.LayerNorm) -> Tensor:

@@ -46,7 +46,7 @@ class _TargetNll(torch.autograd.Function):
             _nll_and_gradient(product, targets[some], losses[some], num_ids)
             if grad_states is not None and grad_table is not None:
                 torch.mm(product, padded, out=grad_states[some])
-                grad_table += product.T @ states[some]
+                _add_product(grad_table, product.T, states[some])
         if grad_states is not None and grad_table is not None:
             ctx.save_for_backward(grad_states, grad_table[:num_ids].to(table.dtype))
         return losses.sum()
@@ -55,6 +55,14 @@ class _TargetNll(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         grad_states, grad_table = ctx.saved_tensors
         return grad_states * grad_outputs[0], grad_table * grad_outputs[0], None
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add a product to a total of higher precision."""
+    if total.is_cuda and total.dtype != left.dtype:
+        torch.addmm(total, left, right, out_dtype=total.dtype, out=total)
+    else:
+        total += left @ right
 
 
 def _nll_and_gradient(logits: Tensor, targets: Tensor, losses: Tensor, num_ids: int) -> None:

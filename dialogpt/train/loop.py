@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from dialogpt.train.progress import Progress, Totals
 from dialogpt.train.report import interval_metrics, short_form, warn_if_overfitting
 from dialogpt.train.schedule import learning_rate
 from dialogpt.train.state import Identity, save_checkpoint
-from dialogpt.train.step import StepResult, TrainingDivergedError, Updater
+from dialogpt.train.step import BegunStep, StepResult, TrainingDivergedError, Updater
 from dialogpt.train.stop_signal import StopSignal
 from dialogpt.train.validate import validate
 
@@ -94,12 +95,7 @@ class Trainer:
         with StopSignal() as stop, bar, logging_redirect_tqdm():
             if progress.step == 0:  # so that the fall is seen from where it began
                 self._validate()
-            started = perf_counter()
-            for micro_batches in self._micro_batches():
-                self._waiting_seconds += perf_counter() - started
-                result, rate = self._step(micro_batches, stop_requested=stop.received > 0)
-                self._step_seconds += perf_counter() - started
-                self._num_timed_tokens += result.num_tokens
+            for result, rate in self._steps(stop):
                 bar.update()
                 is_last = progress.step == parts.total_steps
                 if progress.step % config.log_every_steps == 0 or is_last:
@@ -121,8 +117,34 @@ class Trainer:
                         progress.step,
                     )
                     return stop.exit_code
-                started = perf_counter()
         raise AssertionError("the data ended before the last step")
+
+    def _steps(self, stop: StopSignal) -> Iterator[tuple[StepResult, float]]:
+        """Each step that was made, and its learning rate.
+
+        The next one has begun by then, so that the device always has work, unless something depends
+        on the step: a line of metrics, a validation, a checkpoint, the end of an epoch.
+        """
+        begun: deque[tuple[BegunStep, float]] = deque()
+        started = perf_counter()
+        asked = perf_counter()
+        for micro_batches in self._micro_batches():
+            self._waiting_seconds += perf_counter() - asked
+            number = self._progress.step + len(begun) + 1
+            rate = self._learning_rate(number)
+            step = self._parts.updater.begin(
+                micro_batches, number, learning_rate=rate, stop_requested=stop.received > 0
+            )
+            begun.append((step, rate))
+            num_left = 0 if step.stop_requested or self._is_milestone(len(begun)) else 1
+            while len(begun) > num_left:
+                step, rate = begun.popleft()
+                result = self._take(step)
+                self._step_seconds += perf_counter() - started
+                self._num_timed_tokens += result.num_tokens
+                yield result, rate
+                started = perf_counter()
+            asked = perf_counter()
 
     def _micro_batches(self) -> Iterator[list[AnyBatch]]:
         progress = self._progress
@@ -130,29 +152,40 @@ class Trainer:
             # An epoch ends when `Progress.take` has counted its last step.
             yield from self._parts.train_loader.epoch(progress.epoch, progress.step_in_epoch)
 
-    def _step(
-        self, micro_batches: list[AnyBatch], *, stop_requested: bool
-    ) -> tuple[StepResult, float]:
-        progress, schedule = self._progress, self._config.schedule
-        rate = learning_rate(
-            progress.step + 1,
+    def _learning_rate(self, number: int) -> float:
+        schedule = self._config.schedule
+        return learning_rate(
+            number,
             schedule.name,
             peak=schedule.learning_rate,
             warmup_steps=schedule.warmup_steps,
             total_steps=self._parts.total_steps,
         )
-        result = self._parts.updater.step(
-            micro_batches, progress.step + 1, learning_rate=rate, stop_requested=stop_requested
+
+    def _is_milestone(self, num_begun: int) -> bool:
+        """Whether something is due after the last of so many steps that follow those counted."""
+        config, number = self._config, self._progress.step + num_begun
+        periods = (
+            config.log_every_steps,
+            config.validation.every_steps,
+            config.checkpoint.every_steps,
         )
-        steps_in_epoch = self._parts.train_loader.planner.num_steps(progress.epoch)
-        progress.take(result, steps_in_epoch=steps_in_epoch)
+        ends_epoch = self._progress.step_in_epoch + num_begun == self._steps_in_epoch()
+        is_last = number == self._parts.total_steps
+        return ends_epoch or is_last or any(number % period == 0 for period in periods)
+
+    def _take(self, step: BegunStep) -> StepResult:
+        """Wait for a step and count it."""
+        progress = self._progress
+        result = step.result()
+        progress.take(result, steps_in_epoch=self._steps_in_epoch())
         if progress.num_skipped_in_a_row > _MAX_SKIPPED_IN_A_ROW:
             raise TrainingDivergedError(
                 f"step {progress.step}: expected finite gradients, found none in the last "
                 f"{progress.num_skipped_in_a_row} steps at any float16 loss scale; take precision "
                 "bf16 or fp32, or lower schedule.learning_rate"
             )
-        return result, rate
+        return result
 
     def _log(self, result: StepResult, rate: float, bar: Any) -> None:
         """First rank: a line of metrics on the steps since the last one; all: start anew."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dialogpt.command_line import UserError
 from dialogpt.data.batch import AnyBatch
-from dialogpt.distributed import sum_over_ranks
+from dialogpt.distributed import num_ranks, sum_over_ranks
 from dialogpt.models.base import DialogueLoss
 from dialogpt.train.optim import set_learning_rate
 
@@ -43,6 +43,76 @@ class StepResult:
     grad_norm: float
     was_skipped: bool
     stop_requested: bool
+
+
+class BegunStep:
+    """A step that the device makes or has made.
+
+    Attributes:
+        stop_requested: some rank was told to stop; known from the beginning.
+    """
+
+    def __init__(
+        self,
+        updater: "Updater",
+        micro_batches: Sequence[AnyBatch],
+        number: int,
+        counts: dict[str, int],
+        totals: list[int],
+        values: "_HostCopy",
+    ) -> None:
+        """Remember what `Updater.begin` found; totals are those of `Updater._add_up`."""
+        self._updater = updater
+        self._micro_batches = micro_batches
+        self._number = number
+        self._counts = counts
+        self._totals = totals
+        self._values = values
+        self.stop_requested = totals[-1] > 0
+
+    def result(self) -> StepResult:
+        """Wait for the device.
+
+        Raises:
+            TrainingDivergedError: loss or gradient is not finite, on any rank; raised on all.
+        """
+        grad_norm, *values = self._values.read()
+        summed, local = values[: len(self._counts)], values[len(self._counts) :]
+        finite = all(map(isfinite, [grad_norm, *summed]))
+        if not finite and not self._updater.scales_loss:
+            rows = zip(*[iter(map(isfinite, local))] * len(self._counts), strict=True)
+            raise self._updater.diverged(self._micro_batches, self._number, [*map(all, rows)])
+        num_tokens, num_padded_tokens, num_skipped_dialogues, _ = self._totals
+        return StepResult(
+            loss_sums=dict(zip(self._counts, summed, strict=True)),
+            loss_counts=self._counts,
+            num_tokens=num_tokens,
+            num_padded_tokens=num_padded_tokens,
+            num_skipped_dialogues=num_skipped_dialogues,
+            grad_norm=grad_norm,
+            was_skipped=not finite,
+            stop_requested=self.stop_requested,
+        )
+
+
+class _HostCopy:
+    """Numbers on their way from the device, for which nothing waits until they are read."""
+
+    def __init__(self, values: Tensor) -> None:
+        self._event: torch.cuda.Event | None = None
+        self._values = values
+        if values.is_cuda:
+            self._values = torch.empty_like(values, device="cpu", pin_memory=True)
+            self._values.copy_(values, non_blocking=True)
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._event.record()
+
+    def read(self) -> list[float]:
+        """The numbers, when they have come."""
+        if self._event is not None:
+            self._event.synchronize()
+        numbers: list[float] = self._values.tolist()
+        return numbers
 
 
 class Updater:
@@ -82,43 +152,70 @@ class Updater:
         learning_rate: float,
         stop_requested: bool = False,
     ) -> StepResult:
-        """Make step `number` with this rank's micro-batches.
+        """Make step `number` with this rank's micro-batches, and wait for it.
 
         Raises:
             TrainingDivergedError: loss or gradient is not finite, on any rank; raised on all.
+        """
+        begun = self.begin(
+            micro_batches, number, learning_rate=learning_rate, stop_requested=stop_requested
+        )
+        return begun.result()
+
+    def begin(
+        self,
+        micro_batches: Sequence[AnyBatch],
+        number: int,
+        *,
+        learning_rate: float,
+        stop_requested: bool = False,
+    ) -> "BegunStep":
+        """Let the device make step `number` with this rank's micro-batches.
+
+        The next step may begin before this one's result is asked for: then the device never waits
+        for Python. A step with infinite or undefined numbers leaves the weights as they are,
+        however late somebody looks.
         """
         counts, totals = self._add_up(micro_batches, stop_requested)
         self._wrapped.train()
         set_learning_rate(self._optimizer, learning_rate)
         self._optimizer.zero_grad(set_to_none=True)
         local_sums = self._accumulate(micro_batches, counts)
-        names = list(counts)
-        local_totals = torch.stack([sums[name] for sums in local_sums for name in names])
-        # To the host first: not every device has float64.
-        values = local_totals.cpu().double().view(-1, len(names))
-        summed = sum_over_ranks(values.sum(dim=0).tolist(), self._accelerator.device)
+        local = torch.stack([sums[name] for sums in local_sums for name in counts])
         grad_norm = self._clip()
+        summed = self._summed(local.view(len(local_sums), len(counts)))
         # Sums and gradients are the same on all ranks by now, and so is the decision.
-        finite = isfinite(grad_norm) and all(map(isfinite, summed))
+        finite = torch.isfinite(grad_norm) & torch.isfinite(summed).all()
+        self._update(finite)
+        values = torch.cat([grad_norm.view(1).to(summed.dtype), summed, local.to(summed.dtype)])
+        return BegunStep(self, micro_batches, number, counts, totals, _HostCopy(values))
+
+    def _summed(self, local: Tensor) -> Tensor:
+        """(names,): each loss over all micro-batches and ranks."""
+        if local.device.type != "mps":  # which has no float64
+            local = local.double()
+        summed = local.sum(dim=0)
+        if num_ranks() > 1:
+            torch.distributed.all_reduce(summed)
+        return summed
+
+    def _update(self, finite: Tensor) -> None:
+        """Change the weights, unless something is not finite."""
         scaler = self._accelerator.scaler
-        if not finite and scaler is None:
-            raise self._diverged(micro_batches, number, values.isfinite().all(dim=1).tolist())
-        if scaler is None:
-            self._optimizer.step()
-        else:
+        if scaler is not None:
             scaler.step(self._optimizer)  # does nothing if the gradient has overflowed
             scaler.update()
-        num_tokens, num_padded_tokens, num_skipped_dialogues, num_stop_requests = totals
-        return StepResult(
-            loss_sums=dict(zip(names, summed, strict=True)),
-            loss_counts=counts,
-            num_tokens=num_tokens,
-            num_padded_tokens=num_padded_tokens,
-            num_skipped_dialogues=num_skipped_dialogues,
-            grad_norm=grad_norm,
-            was_skipped=not finite,
-            stop_requested=num_stop_requests > 0,
-        )
+        elif self._optimizer.defaults.get("fused"):
+            # The kernel itself looks at this, so that nobody has to wait for the number.
+            self._optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+            self._optimizer.step()
+        elif finite:
+            self._optimizer.step()
+
+    @property
+    def scales_loss(self) -> bool:
+        """Whether float16 overflow is met with a lower loss scale instead of an error."""
+        return self._accelerator.scaler is not None
 
     def _add_up(
         self, micro_batches: Sequence[AnyBatch], stop_requested: bool
@@ -157,13 +254,14 @@ class Updater:
             local_sums.append({name: value.detach() for name, value in sums.items()})
         return local_sums
 
-    def _clip(self) -> float:
+    def _clip(self) -> Tensor:
+        """() the norm of the gradient before it was scaled down."""
         if self._accelerator.scaler is not None:
             self._accelerator.scaler.unscale_(self._optimizer)
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
-        return float(nn.utils.clip_grad_norm_(parameters, self._max_grad_norm))
+        return nn.utils.clip_grad_norm_(parameters, self._max_grad_norm)
 
-    def _diverged(
+    def diverged(
         self, micro_batches: Sequence[AnyBatch], number: int, is_finite: list[bool]
     ) -> TrainingDivergedError:
         """Save the batches at fault and describe them; where all losses are finite, all batches."""

@@ -169,7 +169,7 @@ def test_speed_counts_the_steps_of_this_process_only(folder, monkeypatch):
         for name, log_every_steps in (("timed", 4), ("broken", 8))
     }
     train_here(settings["timed"], folder)
-    whole_step = Updater.step
+    whole_step = Updater.begin
 
     def broken_step(updater, batches, number, **options):
         if number == 6:
@@ -177,7 +177,7 @@ def test_speed_counts_the_steps_of_this_process_only(folder, monkeypatch):
         return whole_step(updater, batches, number, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Updater, "step", broken_step)
+        patch.setattr(Updater, "begin", broken_step)
         with pytest.raises(KeyboardInterrupt):
             train_here(settings["broken"], folder)
     train_here(settings["broken"], folder)
