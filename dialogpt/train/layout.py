@@ -39,6 +39,13 @@ def with_layout(
                 device.type,
                 precision,
             )
+    if layout == "packed" and config.batch.max_micro_batch_size:
+        logger.warning(
+            "batch.max_micro_batch_size %d: packed batches are as long with few dialogues as with "
+            "many, so a limit on dialogues leaves them part empty; limit micro_batch_tokens "
+            "instead",
+            config.batch.max_micro_batch_size,
+        )
     return replace(config, batch=replace(config.batch, layout=layout))
 
 

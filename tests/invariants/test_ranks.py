@@ -18,14 +18,15 @@ CHANGES = {
 }
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+@pytest.fixture(scope="module", params=["padded", "packed"])
+def runs(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     shards = write_shards(folder / "shards", num_train=61, num_valid=1)
     outputs = {}
     for name, num_ranks, accumulation_steps in (("one", 1, 2), ("two", 2, 1)):
         settings = merged(tiny_settings(shards, folder / name), CHANGES)
         settings = merged(settings, {"batch": {"accumulation_steps": accumulation_steps}})
+        settings = merged(settings, {"batch": {"layout": request.param}})
         finished = run_training(settings, folder, num_ranks=num_ranks)
         assert finished.returncode == 0, finished.stderr
         assert f"fp32 on cpu x {num_ranks}" in finished.stderr

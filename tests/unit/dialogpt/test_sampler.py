@@ -16,6 +16,7 @@ def planners(draw):
     lengths = draw(st.lists(st.integers(1, 40), min_size=int(starts[-1]), max_size=int(starts[-1])))
     limits = BatchLimits(
         micro_batch_tokens=draw(st.integers(1, 120)),
+        packed=draw(st.booleans()),
         max_micro_batch_size=draw(st.integers(0, 4)),
         num_ranks=draw(st.integers(1, 4)),
         accumulation_steps=draw(st.integers(1, 3)),
@@ -39,9 +40,11 @@ def test_every_dialogue_comes_once_an_epoch(planner, epoch):
 @given(planner=planners())
 def test_no_micro_batch_exceeds_its_limits(planner):
     for batch in flat(planner):
-        longest = max((int(planner.lengths[i]) for i in batch), default=0)
+        lengths = [int(planner.lengths[i]) for i in batch]
+        padded = len(batch) * max(lengths, default=0)
+        tokens = sum(lengths) if planner.limits.packed else padded
         # A dialogue that is longer than the budget is alone.
-        assert len(batch) * longest <= planner.limits.micro_batch_tokens or len(batch) == 1
+        assert tokens <= planner.limits.micro_batch_tokens or len(batch) == 1
         if planner.limits.max_micro_batch_size:
             assert len(batch) <= planner.limits.max_micro_batch_size
 
@@ -140,3 +143,15 @@ def test_a_step_is_filled_by_splitting_the_largest_and_then_by_empty_batches(num
 @given(planner=planners(), epoch=st.integers(0, 2))
 def test_the_count_of_steps_is_known_without_data(planner, epoch):
     assert planner.num_steps(epoch) == len(list(islice(planner.steps(epoch), None)))
+
+
+def test_packed_batches_are_full_but_for_a_dialogue_and_mix_lengths():
+    lengths = np.random.default_rng(0).integers(1, 100, 4000).astype(np.uint16)
+    limits = BatchLimits(micro_batch_tokens=2000, packed=True)
+    planner = BatchPlanner(lengths, np.arange(0, 4001, 100), limits=limits, seed=0)
+    *batches, _ = [batch for step in planner.steps(0) for batch in step]
+    sums = [int(lengths[batch].sum()) for batch in batches]
+    assert sum(total < 1900 for total in sums) <= len(planner.lengths) // 6400 + 1  # window ends
+    assert np.mean(sums) > 1940
+    spreads = [np.ptp(lengths[batch]) for batch in batches]
+    assert np.mean(spreads) > 80

@@ -1,0 +1,73 @@
+"""Which batches a run makes, by what the device has: tested by switching that off."""
+
+import logging
+
+import pytest
+import torch
+
+from dialogpt.command_line import UserError
+from dialogpt.config import BatchConfig, DataConfig, ScheduleConfig, TrainConfig
+from dialogpt.train import layout as module
+from dialogpt.train.layout import with_layout
+
+CUDA, CPU = torch.device("cuda"), torch.device("cpu")
+
+
+def config(layout="auto", **batch):
+    return TrainConfig(
+        output="run",
+        data=DataConfig(shards="shards", max_seq_len=128),
+        schedule=ScheduleConfig(learning_rate=1e-4),
+        batch=BatchConfig(layout=layout, **{"micro_batch_tokens": 1024, **batch}),
+    )
+
+
+def layout_of(*, device=CUDA, precision="bf16", **options):
+    return with_layout(config(**options), precision=precision, device=device).batch.layout
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """A GPU with kernels, whatever this machine is."""
+    monkeypatch.setattr(module, "has_kernels", lambda device: device.type == "cuda")
+
+
+def test_auto_packs_where_the_kernels_are(kernels):
+    assert layout_of() == "packed"
+    assert layout_of(precision="fp16") == "padded"  # a V100
+    assert layout_of(precision="fp32") == "padded"
+    assert layout_of(device=CPU) == "padded"
+    assert layout_of(micro_batch_tokens=100) == "padded"  # no row of 128 would fit
+
+
+def test_without_kernels_auto_pads(monkeypatch):
+    monkeypatch.setattr(module, "has_kernels", lambda device: False)
+    assert layout_of() == "padded"
+
+
+def test_who_asks_for_a_layout_gets_it(kernels, caplog):
+    assert layout_of(layout="padded") == "padded"
+    assert layout_of(layout="packed") == "packed"
+    assert not caplog.records
+    with caplog.at_level(logging.WARNING):
+        assert layout_of(layout="packed", device=CPU, precision="fp32") == "packed"
+    assert "has no kernels" in caplog.text
+
+
+def test_a_limit_on_dialogues_is_warned_of_where_it_wastes(kernels, caplog):
+    assert layout_of(layout="padded", max_micro_batch_size=8) == "padded"
+    assert not caplog.records
+    assert layout_of(max_micro_batch_size=8) == "packed"
+    assert "limit micro_batch_tokens instead" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "fp16"}, "packed: expected precision bf16 or fp32, found fp16"),
+        ({"micro_batch_tokens": 100}, "micro_batch_tokens 100: expected at least .* 128"),
+    ],
+)
+def test_what_cannot_be_packed_is_refused(kernels, options, message):
+    with pytest.raises(UserError, match=message):
+        layout_of(layout="packed", **options)
