@@ -32,7 +32,7 @@ class PackedBatch:
     Attributes:
         input_ids: (N,) int64. Behind the last dialogue the row is filled up with end-of-turn ids,
             which are trees of their own, so that every row has the same length.
-        positions: (N,) int64, from 0 in each tree.
+        positions: (N,) int64, from 0 in each dialogue; 0 in what fills the row up.
         ends: (N,) int32; token q attends to token k if and only if k <= q < ends[k].
         tiles: (K, 3) int32, for each tile the first token of its tree, its own first token, and the
             end of its tree; at most TILE_TOKENS long, cut from the tree's first token on.
@@ -112,9 +112,11 @@ def pack(
     labels[roots] = IGNORE_INDEX  # nothing precedes the first token of a row
     places = np.flatnonzero(labels[1:] != IGNORE_INDEX)
     sizes = np.diff(roots)
+    positions = np.arange(num_tokens) - np.repeat(roots[:-1], sizes)
+    positions[used:] = 0  # a model of short rows has no other
     arrays: dict[str, NDArray[np.int64] | NDArray[np.int32]] = {
         "input_ids": input_ids,
-        "positions": np.arange(num_tokens) - np.repeat(roots[:-1], sizes),
+        "positions": positions,
         "ends": np.repeat(roots[1:], sizes).astype(np.int32),
         "tiles": _tiles(roots),
         "target_places": places,

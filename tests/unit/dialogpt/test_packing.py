@@ -20,7 +20,7 @@ def test_two_dialogues_become_one_row():
     second = features([8, 0, 9], [-100, -100, 9])
     batch = pack([first, second], [3, 1], eos_id=0, num_tokens=10)
     assert batch.input_ids.tolist() == [5, 6, 0, 7, 0, 8, 0, 9, 0, 0]
-    assert batch.positions.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 0, 1]
+    assert batch.positions.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 0, 0]
     assert batch.ends.tolist() == [5] * 5 + [8] * 3 + [10] * 2
     assert batch.tiles.tolist() == [[0, 0, 5], [5, 5, 8], [8, 8, 10]]
     assert batch.target_places.tolist() == [2, 3, 6]
@@ -61,6 +61,8 @@ def test_tiles_cover_every_token_once_and_end_with_their_tree(lengths, spare):
         assert batch.positions[root] == 0
         covered += range(first, min(first + TILE_TOKENS, stop))
     assert covered == list(range(num_tokens))
+    # What fills the row up needs no position that a model of short rows lacks.
+    assert not batch.positions[sum(lengths) :].any()
     starts = np.cumsum([0, *lengths])
     for start, length in zip(starts[:-1], lengths, strict=True):
         assert batch.positions[start : start + length].tolist() == list(range(length))
