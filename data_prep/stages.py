@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -186,7 +186,7 @@ class Workers:
     def __init__(self, num_workers: int = 0) -> None:
         """Prepare for so many processes; 0 takes one for each core."""
         self.num_workers = num_workers or num_cores()
-        self._executor: ProcessPoolExecutor | None = None
+        self._executor: Executor | None = None
         self._progress: Synchronized[int] | None = None
 
     def __enter__(self) -> Self:
@@ -217,7 +217,7 @@ class Workers:
             with _named_errors(stage, unit):
                 do_unit(stage, unit, bar.update)
 
-    def executor(self) -> tuple[ProcessPoolExecutor, "Synchronized[int]"]:
+    def executor(self) -> tuple[Executor, "Synchronized[int]"]:
         """The processes, and the number in which they report how much all of them have done."""
         if self._executor is None or self._progress is None:
             self._progress = _CONTEXT.Value("q", 0)

@@ -7,7 +7,6 @@ one another only where the work is compiled.
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from data_prep.stages import Stage, Task, Unit, Workers, do_unit, run_at_once
@@ -22,17 +21,9 @@ class ThreadWorkers(Workers):
     def __init__(self, num_workers: int = 0) -> None:
         """Prepare for so many threads; 0 takes one for each core."""
         super().__init__(num_workers)
-        self._threads = ThreadPoolExecutor(self.num_workers)
+        self._executor = self._threads = ThreadPoolExecutor(self.num_workers)
         self._num_done = 0
         self._lock = threading.Lock()
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._threads.shutdown(cancel_futures=True)
 
     def run(self, stage: Stage[Task], units: Sequence[Unit[Task]], bar: "tqdm[Any]") -> None:
         """Do some units, write their markers, and move the bar on."""

@@ -32,6 +32,7 @@ class PackedGpt2:
 
     def __init__(self, language_model: Any, *, compiled: bool) -> None:
         self._model = language_model
+        self._compiled = compiled
         wrap: Callable[[Any], Any] = _compile if compiled else _as_it_is
         self._enter = wrap(_enter)
         self._block = wrap(_block)
@@ -52,7 +53,8 @@ class PackedGpt2:
                 rate=transformer.config.embd_pdrop if self._model.training else 0.0,
             )
             update = torch.zeros_like(stream)
-            _let_length_vary(batch.tiles, batch.target_places)
+            if self._compiled:
+                _let_length_vary(batch.tiles, batch.target_places)
             *blocks, last = transformer.h
             for block in blocks:
                 stream, update = self._block(

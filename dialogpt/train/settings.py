@@ -17,6 +17,9 @@ _FREE_KEYS = {
     "tensorboard",
     "checkpoint.every_steps",
     "checkpoint.keep_last",
+    "compile",
+    # "auto" may mean another layout on another machine: `train.state` compares what it came to.
+    "batch.layout",
 }
 
 

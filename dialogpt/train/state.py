@@ -95,10 +95,11 @@ def read_state(checkpoint: Path, identity: Identity) -> dict[str, Any]:
             f"{checkpoint}: expected training shards {state['shards']}, as the run began with, "
             f"found {identity.shards}; restore the shards, or name another output"
         )
-    if state["layout"] != identity.layout:
+    layout = state.get("layout", "padded")  # there was no other when it was not noted
+    if layout != identity.layout:
         raise UserError(
-            f"{checkpoint}: expected {state['layout']} batches, as the run began with, found "
-            f"{identity.layout}; give --batch.layout {state['layout']}, or name another output"
+            f"{checkpoint}: expected {layout} batches, as the run began with, found "
+            f"{identity.layout}; give --batch.layout {layout}, or name another output"
         )
     return state
 

@@ -80,8 +80,10 @@ class BegunStep:
         summed, local = values[: len(self._counts)], values[len(self._counts) :]
         finite = all(map(isfinite, [grad_norm, *summed]))
         if not finite and not self._updater.scales_loss:
-            rows = zip(*[iter(map(isfinite, local))] * len(self._counts), strict=True)
-            raise self._updater.diverged(self._micro_batches, self._number, [*map(all, rows)])
+            width = len(self._counts)
+            batches = [local[i : i + width] for i in range(0, len(local), width)]
+            are_finite = [all(map(isfinite, losses)) for losses in batches]
+            raise self._updater.diverged(self._micro_batches, self._number, are_finite)
         num_tokens, num_padded_tokens, num_skipped_dialogues, _ = self._totals
         return StepResult(
             loss_sums=dict(zip(self._counts, summed, strict=True)),

@@ -27,6 +27,11 @@ def test_what_changes_no_result_may_change(path):
     check_same_config(path, yaml.safe_dump(now))
 
 
+def test_a_run_from_before_there_were_layouts_goes_on(path):
+    now = {**FORMER, "batch": {"layout": "auto"}, "compile": True}
+    check_same_config(path, yaml.safe_dump(now))
+
+
 def test_every_other_difference_is_named_with_both_values(path):
     now = {**FORMER, "seed": 1, "data": {"shards": "t", "num_workers": 2}}
     with pytest.raises(UserError, match=r"data.shards: 's' there, 't' here; seed: 0 there, 1 here"):
