@@ -66,7 +66,10 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 
 
 def _nll_and_gradient(logits: Tensor, targets: Tensor, losses: Tensor, num_ids: int) -> None:
-    """Losses of rows of logits; the logits become their gradient, and 0 from num_ids on."""
+    """Losses of rows of logits; the logits become their gradient.
+
+    From num_ids on they are 0 and stay so: the table's padding is 0.
+    """
     if logits.is_cuda and logits.dtype in (torch.bfloat16, torch.float16):
         from dialogpt.models import loss_kernels
 
@@ -80,4 +83,3 @@ def _nll_and_gradient(logits: Tensor, targets: Tensor, losses: Tensor, num_ids: 
     gradient = log_probs.exp_()
     gradient.scatter_add_(1, targets[:, None], gradient.new_full((len(targets), 1), -1.0))
     logits[:, :num_ids] = gradient.to(logits.dtype)
-    logits[:, num_ids:] = 0
