@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dialogpt.config import Direction
-from dialogpt.data.dataset import IndexedDialogue
-from dialogpt.data.features import Features, make_features
-from dialogpt.data.packing import PackedBatch, pack
+from dialogpt.data.dataset import IndexedDialogue, IndexedDialogues, in_indexed_columns
+from dialogpt.data.features import Features, make_rows
+from dialogpt.data.packing import PackedBatch, pack, pack_pieces
+from dialogpt.data.trees import tree_pieces
 from dialogpt.records import IGNORE_INDEX
 
 
@@ -43,6 +45,11 @@ class Batch:
     num_target_words: float
     num_target_chars: float
     num_skipped: int
+
+    @property
+    def num_used_tokens(self) -> int:
+        """Places that are not padding: rows share none."""
+        return self.num_tokens
 
     @property
     def num_padded_tokens(self) -> int:
@@ -89,21 +96,20 @@ def collate(rows: Sequence[Features], dialogue_indices: Sequence[int], *, eos_id
         dialogue_indices: number in the split of each row's dialogue.
         eos_id: fills the padding; any id would do.
     """
-    longest = max((len(row.input_ids) for row in rows), default=1)
-    shape = (max(1, len(rows)), longest)
-    input_ids = torch.full(shape, eos_id, dtype=torch.int64)
-    labels = torch.full(shape, IGNORE_INDEX, dtype=torch.int64)
-    for number, row in enumerate(rows):
-        length = len(row.input_ids)
-        input_ids[number, :length] = torch.from_numpy(row.input_ids)
-        labels[number, :length] = torch.from_numpy(row.labels)
-    lengths = [len(row.input_ids) for row in rows] or [1]
+    lengths = np.array([len(row.input_ids) for row in rows] or [1], np.int64)
+    shape = (len(lengths), int(lengths.max()))
+    input_ids = np.full(shape, eos_id, np.int64)
+    labels = np.full(shape, IGNORE_INDEX, np.int64)
+    if rows:  # all at once: an assignment a row takes longer than all else
+        is_real = np.arange(shape[1]) < lengths[:, None]
+        input_ids[is_real] = np.concatenate([row.input_ids for row in rows])
+        labels[is_real] = np.concatenate([row.labels for row in rows])
     return Batch(
-        input_ids=input_ids,
-        labels=labels,
-        lengths=torch.tensor(lengths, dtype=torch.int64),
+        input_ids=torch.from_numpy(input_ids),
+        labels=torch.from_numpy(labels),
+        lengths=torch.from_numpy(lengths),
         dialogue_indices=tuple(dialogue_indices),
-        num_tokens=sum(lengths) if rows else 0,
+        num_tokens=int(lengths.sum()) if rows else 0,
         # Nothing precedes the first token of a row, so it is never scored.
         num_target_tokens=int((labels[:, 1:] != IGNORE_INDEX).sum()),
         num_target_words=sum(row.num_target_words for row in rows),
@@ -124,25 +130,47 @@ class Collator:
         max_seq_len: longest row, in tokens.
         eos_id: ends every turn.
         packed_tokens: tokens of every packed batch; 0 makes padded ones.
+        shares_turns: a turn that stands in several dialogues of a packed batch stands there once;
+            for direction "forward".
     """
 
     direction: Direction
     max_seq_len: int
     eos_id: int
     packed_tokens: int = 0
+    shares_turns: bool = False
 
-    def __call__(self, dialogues: Sequence[IndexedDialogue]) -> AnyBatch:
+    def __call__(self, dialogues: IndexedDialogues | Sequence[IndexedDialogue]) -> AnyBatch:
         """The batch of some dialogues; those of a single turn are left out and counted."""
-        rows, indices = [], []
-        for index, dialogue in dialogues:
-            features = make_features(
-                dialogue, self.eos_id, direction=self.direction, max_seq_len=self.max_seq_len
-            )
-            if features is not None:
-                rows.append(features)
-                indices.append(index)
-        num_skipped = len(dialogues) - len(rows)
+        if not isinstance(dialogues, IndexedDialogues):
+            dialogues = in_indexed_columns(dialogues)
+        if self.shares_turns:
+            pairs = zip(dialogues.indices, dialogues.columns.dialogues(), strict=True)
+            return self._trees(list(pairs))
+        features = make_rows(
+            dialogues.columns, self.eos_id, direction=self.direction, max_seq_len=self.max_seq_len
+        )
+        rows = [row for row in features if row is not None]
+        indices = [i for i, row in zip(dialogues.indices, features, strict=True) if row is not None]
+        num_skipped = len(features) - len(rows)
         if self.packed_tokens:
             packed = pack(rows, indices, eos_id=self.eos_id, num_tokens=self.packed_tokens)
             return replace(packed, num_skipped=num_skipped)
         return replace(collate(rows, indices, eos_id=self.eos_id), num_skipped=num_skipped)
+
+    def _trees(self, dialogues: Sequence[IndexedDialogue]) -> PackedBatch:
+        assert self.direction == "forward", "paths share their beginnings, not their ends"
+        chosen = [(index, dialogue) for index, dialogue in dialogues if len(dialogue.turns) > 1]
+        pieces, num_words, num_chars = tree_pieces(
+            (dialogue for _, dialogue in chosen), eos_id=self.eos_id, max_seq_len=self.max_seq_len
+        )
+        packed = pack_pieces(
+            pieces, eos_id=self.eos_id, num_tokens=self.packed_tokens, has_branches=True
+        )
+        return replace(
+            packed,
+            dialogue_indices=tuple(index for index, _ in chosen),
+            num_target_words=num_words,
+            num_target_chars=num_chars,
+            num_skipped=len(dialogues) - len(chosen),
+        )

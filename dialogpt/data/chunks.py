@@ -6,7 +6,7 @@ Python object a turn. Nothing is pickled. docs/shards.md has the byte layout.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import accumulate
 from typing import Any
 
@@ -20,7 +20,7 @@ _HEADER_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some dialogues in columns; `dialogue(i)` is a view without copies.
+    """Some dialogues in columns: those of a chunk, or those of a micro-batch.
 
     Shapes: D dialogues, S segments (for each dialogue its knowledge sentences, then its turns),
     U turns, N tokens.
@@ -48,8 +48,21 @@ class Chunk:
     def __len__(self) -> int:
         return len(self.num_turns)
 
+    def starts(self) -> NDArray[np.int64]:
+        """Where segments, turns and tokens of each dialogue begin, then where the last ones end.
+
+        (D + 1, 3) int64.
+        """
+        starts = np.zeros((len(self) + 1, 3), np.int64)
+        np.cumsum(self.num_knowledge + self.num_turns, out=starts[1:, 0])
+        np.cumsum(self.num_turns, out=starts[1:, 1])
+        token_starts = np.zeros(len(self.segment_lengths) + 1, np.int64)
+        np.cumsum(self.segment_lengths, out=token_starts[1:])
+        starts[:, 2] = token_starts[starts[:, 0]]
+        return starts
+
     def dialogues(self) -> Iterator[EncodedDialogue]:
-        """All dialogues of the chunk, in order."""
+        """All dialogues, in order, as views without copies."""
         token_ends = [0, *accumulate(self.segment_lengths.tolist())]
         segment = turn = 0
         counts = zip(self.num_knowledge.tolist(), self.num_turns.tolist(), strict=True)
@@ -72,9 +85,65 @@ class Chunk:
             turn += num_turns
 
 
+_EMPTY = Chunk(
+    *(np.zeros(0, kind) for kind in ("<u8", "<u4", "<u4", "<u4", "<u8", "<u4", "<u4", "i1", "<u2"))
+)
+
+
 def token_dtype(vocab_size: int) -> np.dtype[Any]:
     """The narrowest of uint16 and uint32 that holds every id."""
     return np.dtype("<u2") if vocab_size <= 2**16 else np.dtype("<u4")
+
+
+def in_columns(dialogues: Sequence[EncodedDialogue]) -> Chunk:
+    """The dialogues in columns; token ids keep their type."""
+    if not dialogues:
+        return _EMPTY
+    segments = [piece for d in dialogues for piece in (*d.knowledge, *d.turns)]
+    return Chunk(
+        thread_keys=np.array([d.thread_key for d in dialogues], "<u8"),
+        num_turns=np.array([len(d.turns) for d in dialogues], "<u4"),
+        num_knowledge=np.array([len(d.knowledge) for d in dialogues], "<u4"),
+        segment_lengths=np.array([len(piece) for piece in segments], "<u4"),
+        turn_keys=np.concatenate([d.turn_keys for d in dialogues]).astype("<u8"),
+        num_words=np.concatenate([d.num_words for d in dialogues]).astype("<u4"),
+        num_chars=np.concatenate([d.num_chars for d in dialogues]).astype("<u4"),
+        speakers=np.concatenate([d.speakers for d in dialogues]).astype("i1"),
+        tokens=np.concatenate(segments),
+    )
+
+
+def gather(sources: Sequence[tuple[Chunk, list[list[int]], int]]) -> Chunk:
+    """Dialogues of several chunks as one, in the order given; all ids are of one type.
+
+    Without an object a dialogue, and one copy a column: this is what a worker process of training
+    spends its time on.
+
+    Args:
+        sources: for each dialogue its chunk, what `Chunk.starts` says of that as a list, and the
+            dialogue's number in it.
+    """
+    if not sources:
+        return _EMPTY
+    heads, segments, turns, tokens = [], [], [], []
+    for chunk, starts, place in sources:
+        first_segment, first_turn, first_token = starts[place]
+        end_segment, end_turn, end_token = starts[place + 1]
+        heads.append((chunk, place))
+        segments.append(chunk.segment_lengths[first_segment:end_segment])
+        turns.append((chunk, slice(first_turn, end_turn)))
+        tokens.append(chunk.tokens[first_token:end_token])
+    return Chunk(
+        thread_keys=np.array([chunk.thread_keys[place] for chunk, place in heads]),
+        num_turns=np.array([chunk.num_turns[place] for chunk, place in heads]),
+        num_knowledge=np.array([chunk.num_knowledge[place] for chunk, place in heads]),
+        segment_lengths=np.concatenate(segments),
+        turn_keys=np.concatenate([chunk.turn_keys[of] for chunk, of in turns]),
+        num_words=np.concatenate([chunk.num_words[of] for chunk, of in turns]),
+        num_chars=np.concatenate([chunk.num_chars[of] for chunk, of in turns]),
+        speakers=np.concatenate([chunk.speakers[of] for chunk, of in turns]),
+        tokens=np.concatenate(tokens),
+    )
 
 
 def pack_chunk(dialogues: Sequence[EncodedDialogue], vocab_size: int) -> bytes:
@@ -88,26 +157,16 @@ def pack_chunk(dialogues: Sequence[EncodedDialogue], vocab_size: int) -> bytes:
         ValueError: a token id is outside [0, vocab_size).
     """
     dtype = token_dtype(vocab_size)
-    segments = [piece for d in dialogues for piece in (*d.knowledge, *d.turns)]
-    tokens = np.concatenate(segments)
+    columns = in_columns(dialogues)
+    tokens = columns.tokens
     if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocab_size:
         raise ValueError(
             f"token ids must lie in [0, {vocab_size}), found {tokens.min()} to {tokens.max()}"
         )
-    columns: list[tuple[Any, Any]] = [
-        ([d.thread_key for d in dialogues], "<u8"),
-        ([len(d.turns) for d in dialogues], "<u4"),
-        ([len(d.knowledge) for d in dialogues], "<u4"),
-        ([len(piece) for piece in segments], "<u4"),
-        (np.concatenate([d.turn_keys for d in dialogues]), "<u8"),
-        (np.concatenate([d.num_words for d in dialogues]), "<u4"),
-        (np.concatenate([d.num_chars for d in dialogues]), "<u4"),
-        (np.concatenate([d.speakers for d in dialogues]), "i1"),
-        (tokens.astype(dtype), dtype),
-    ]
-    arrays = [np.asarray(values, dtype=kind) for values, kind in columns]
-    num_turns, num_knowledge = int(arrays[1].sum()), int(arrays[2].sum())
-    header = np.array([len(dialogues), num_turns, num_knowledge, len(arrays[-1])], dtype="<u4")
+    columns = replace(columns, tokens=tokens.astype(dtype))
+    num_turns, num_knowledge = int(columns.num_turns.sum()), int(columns.num_knowledge.sum())
+    header = np.array([len(dialogues), num_turns, num_knowledge, len(tokens)], dtype="<u4")
+    arrays = [getattr(columns, field.name) for field in fields(Chunk)]
     return header.tobytes() + b"".join(array.tobytes() for array in arrays)
 
 

@@ -1,8 +1,8 @@
 """Dialogues of a split by number, read from shards that each process opens for itself."""
 
-from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from dialogpt.command_line import UserError
+from dialogpt.data.chunks import Chunk, gather, in_columns
 from dialogpt.data.manifest import Manifest
 from dialogpt.data.shards import ShardReader
 from dialogpt.records import EncodedDialogue
 
 IndexedDialogue = tuple[int, EncodedDialogue]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexedDialogues:
+    """The dialogues of a micro-batch.
+
+    Attributes:
+        indices: number of each in the split.
+        columns: the dialogues, in the same order.
+    """
+
+    indices: Sequence[int]
+    columns: Chunk
+
+
+def in_indexed_columns(dialogues: Sequence[IndexedDialogue]) -> IndexedDialogues:
+    """The same dialogues in columns."""
+    return IndexedDialogues(
+        indices=[index for index, _ in dialogues],
+        columns=in_columns([dialogue for _, dialogue in dialogues]),
+    )
 
 
 class ShardDataset(Dataset[IndexedDialogue]):
@@ -42,7 +65,7 @@ class ShardDataset(Dataset[IndexedDialogue]):
             ShardReader(folder, shard, vocab_size=manifest.vocab_size) for shard in manifest.shards
         ]
         self._cached_chunks = cached_chunks
-        self._cache: OrderedDict[int, tuple[EncodedDialogue, ...]] = OrderedDict()
+        self._cache: OrderedDict[int, tuple[Chunk, list[list[int]]]] = OrderedDict()
         starts: list[int] = []
         self._places: list[tuple[int, int]] = []  # chunk -> shard, number of the chunk in it
         offset = 0
@@ -64,31 +87,65 @@ class ShardDataset(Dataset[IndexedDialogue]):
 
         A truncated row may be shorter, because turns are dropped whole.
         """
-        # 16 bits where they do: this is the one array as long as the corpus that every rank holds.
-        dtype = np.uint16 if max_seq_len < 2**16 else np.uint32
+        dtype = _length_dtype(max_seq_len)
         pieces = [np.minimum(r.sizes[:, 0], max_seq_len).astype(dtype) for r in self._readers]
         return np.concatenate(pieces or [np.zeros(0, dtype)])[: len(self)]
+
+    def shared_lengths(self, max_seq_len: int) -> NDArray[Any]:
+        """(dialogues,) uint16 or uint32: tokens of each row that the row before begins with too.
+
+        Raises:
+            UserError: the shards do not say.
+        """
+        pieces = [_shared(reader, max_seq_len) for reader in self._readers]
+        return np.concatenate(pieces or [np.zeros(0, np.uint16)])[: len(self)]
 
     def __getitem__(self, index: int) -> IndexedDialogue:
         if not 0 <= index < len(self):
             raise IndexError(f"dialogue {index} of {len(self)}")
-        chunk = bisect_right(self._starts, index) - 1
-        return index, self._chunk(chunk)[index - self._starts[chunk]]
+        (dialogue,) = self.__getitems__([index]).columns.dialogues()
+        return index, dialogue
 
-    def __getitems__(self, indices: Sequence[int]) -> list[IndexedDialogue]:
+    def __getitems__(self, indices: Sequence[int]) -> IndexedDialogues:
         """The dialogues of a batch, in the order asked for; torch's fetcher calls this."""
-        return [self[index] for index in indices]
+        numbers = (np.searchsorted(self._starts, indices, "right") - 1).tolist()
+        chunks = {number: self._chunk(number) for number in dict.fromkeys(numbers)}
+        sources = [
+            (*chunks[number], index - self._starts[number])
+            for index, number in zip(indices, numbers, strict=True)
+        ]
+        return IndexedDialogues(indices=indices, columns=gather(sources))
 
-    def _chunk(self, number: int) -> tuple[EncodedDialogue, ...]:
+    def _chunk(self, number: int) -> tuple[Chunk, list[list[int]]]:
+        """A chunk, and where its dialogues begin, for `gather`."""
         if number in self._cache:
             self._cache.move_to_end(number)
             return self._cache[number]
-        shard, chunk = self._places[number]
-        dialogues = tuple(self._readers[shard].read_chunk(chunk).dialogues())
-        self._cache[number] = dialogues
+        shard, place = self._places[number]
+        chunk = self._readers[shard].read_chunk(place)
+        entry = chunk, chunk.starts().tolist()
+        self._cache[number] = entry
         if len(self._cache) > self._cached_chunks:
             self._cache.popitem(last=False)
-        return dialogues
+        return entry
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_cache": OrderedDict()}
+
+
+def _length_dtype(max_seq_len: int) -> type[np.uint16] | type[np.uint32]:
+    # 16 bits where they do: such arrays are as long as the corpus, and every rank holds them.
+    return np.uint16 if max_seq_len < 2**16 else np.uint32
+
+
+def _shared(reader: ShardReader, max_seq_len: int) -> NDArray[Any]:
+    sizes = reader.sizes
+    if sizes.shape[1] < 3:
+        raise UserError(
+            f"{reader.info.name}: expected shards that say which turns dialogues share, found those "
+            "of format version 1; write the shards again, or take batch.layout packed"
+        )
+    # A row that is shortened begins elsewhere: neither it nor the one after it can share.
+    is_whole = sizes[:, 0] <= max_seq_len
+    is_whole[1:] &= is_whole[:-1].copy()
+    return np.where(is_whole, sizes[:, 2], 0).astype(_length_dtype(max_seq_len))

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialogpt.config import Direction
+from dialogpt.data.chunks import Chunk
 from dialogpt.records import IGNORE_INDEX, EncodedDialogue
 
 
@@ -123,3 +124,126 @@ def make_features(
         num_target_words=float(share @ dialogue.num_words[fitted.first :]),
         num_target_chars=float(share @ dialogue.num_chars[fitted.first :]),
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _FittedColumns:
+    """What `fit_turns` keeps of many dialogues of two turns or more. Shapes: R rows, K turns.
+
+    Attributes:
+        num_turns: (R,) int64, turns kept of each dialogue; at least two.
+        response_is_cut: (R,) bool.
+        starts: (K,) int64, the first token kept of each turn, by its place in the column of tokens.
+        lengths: (K,) int64, tokens kept of each turn.
+        turns: (K,) int64, the number of each turn in the columns of turns.
+        shares: (K,) float64, how much of each turn is kept; 1 for an empty one.
+    """
+
+    num_turns: NDArray[np.int64]
+    response_is_cut: NDArray[np.bool_]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    turns: NDArray[np.int64]
+    shares: NDArray[np.float64]
+
+
+def make_rows(
+    dialogues: Chunk, eos_id: int, *, direction: Direction, max_seq_len: int
+) -> list[Features | None]:
+    """What `make_features` returns for each dialogue, made for all of them at once.
+
+    A micro-batch has hundreds of dialogues, and numpy takes as long for one as for all: this is
+    many times as fast. The rows are views of two arrays.
+    """
+    fitted = _fit(dialogues, max_seq_len)
+    rows: list[Features | None] = [None] * len(dialogues)
+    if not len(fitted.num_turns):
+        return rows
+    ends = np.cumsum(fitted.num_turns)  # of each row, in turns
+    firsts = ends - fitted.num_turns
+    order = np.arange(len(fitted.turns))
+    if direction == "backward":
+        order = np.repeat(firsts + ends - 1, fitted.num_turns) - order
+    lengths = fitted.lengths[order]
+    turn_ends = np.cumsum(lengths + 1)
+    input_ids = np.full(turn_ends[-1], eos_id, np.int64)
+    is_text = np.ones(len(input_ids), bool)
+    is_text[turn_ends - 1] = False
+    before = np.cumsum(lengths) - lengths  # tokens of the turns before, ends apart
+    places = np.repeat(fitted.starts[order] - before, lengths)
+    places += np.arange(len(places))
+    input_ids[is_text] = dialogues.tokens[places]
+
+    is_given = np.zeros(len(order), bool)
+    is_given[firsts] = True
+    labels = input_ids.copy()
+    labels[np.repeat(is_given, lengths + 1)] = IGNORE_INDEX
+    row_ends = turn_ends[ends - 1]
+    if direction == "forward":
+        labels[row_ends[fitted.response_is_cut] - 1] = IGNORE_INDEX
+    shares = np.where(is_given, 0.0, fitted.shares[order])
+    turns = fitted.turns[order]
+    num_words = np.add.reduceat(shares * dialogues.num_words[turns], firsts).tolist()
+    num_chars = np.add.reduceat(shares * dialogues.num_chars[turns], firsts).tolist()
+
+    start = 0
+    numbers = np.flatnonzero(dialogues.num_turns >= 2).tolist()
+    for number, end, words, chars in zip(
+        numbers, row_ends.tolist(), num_words, num_chars, strict=True
+    ):
+        rows[number] = Features(
+            input_ids=input_ids[start:end],
+            labels=labels[start:end],
+            num_target_words=words,
+            num_target_chars=chars,
+        )
+        start = end
+    return rows
+
+
+def _fit(dialogues: Chunk, max_seq_len: int) -> _FittedColumns:
+    """`fit_turns` of each dialogue of two turns or more."""
+    lengths, starts = _turns(dialogues)
+    num_turns = dialogues.num_turns.astype(np.int64)
+    ends = np.cumsum(num_turns)
+    sizes_before = np.concatenate([[0], np.cumsum(lengths + 1)])
+    # Of each turn with all that follow it in its dialogue: tokens with ends, and turns.
+    tokens_left = np.repeat(sizes_before[ends], num_turns) - sizes_before[:-1]
+    turns_left = np.repeat(ends, num_turns) - np.arange(len(lengths))
+    is_kept = (tokens_left <= max_seq_len) | (turns_left <= 2)
+    is_kept &= np.repeat(num_turns >= 2, num_turns)
+
+    is_row = num_turns >= 2
+    turns = np.flatnonzero(is_kept)
+    num_kept = np.add.reduceat(is_kept, (ends - num_turns)[is_row], dtype=np.int64)
+    row_ends = np.cumsum(num_kept)
+    firsts = row_ends - num_kept
+    whole = lengths[turns]
+    too_many = np.maximum(tokens_left[turns[firsts]] - max_seq_len, 0)
+    cut_head = np.minimum(too_many, np.maximum(whole[firsts] - 1, 0))
+    cut_tail = too_many - cut_head
+    kept = whole.copy()
+    kept[firsts] -= cut_head
+    kept[row_ends - 1] -= cut_tail
+    first_tokens = starts[turns]
+    first_tokens[firsts] += cut_head
+    return _FittedColumns(
+        num_turns=num_kept,
+        response_is_cut=cut_tail > 0,
+        starts=first_tokens,
+        lengths=kept,
+        turns=turns,
+        shares=np.divide(kept, whole, out=np.ones(len(kept)), where=whole > 0),
+    )
+
+
+def _turns(dialogues: Chunk) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(U,) tokens of each turn, and (U,) the place of its first one in the column of tokens."""
+    lengths = dialogues.segment_lengths.astype(np.int64)
+    starts = np.cumsum(lengths) - lengths
+    num_knowledge = dialogues.num_knowledge
+    if not num_knowledge.any():
+        return lengths, starts
+    kinds = np.stack([num_knowledge, dialogues.num_turns], axis=1).ravel()
+    is_turn = np.repeat(np.tile([False, True], len(dialogues)), kinds)
+    return lengths[is_turn], starts[is_turn]

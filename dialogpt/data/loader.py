@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from dialogpt.command_line import UserError
-from dialogpt.config import BatchConfig, DataConfig, Direction
+from dialogpt.config import BatchConfig, DataConfig, Direction, token_budget
 from dialogpt.data.batch import AnyBatch, Collator
 from dialogpt.data.dataset import ShardDataset
 from dialogpt.data.manifest import Manifest
@@ -59,15 +59,21 @@ class StepLoader:
                 "epoch; extract more, or change the filters and the split"
             )
         limits = BatchLimits(
-            micro_batch_tokens=batch.micro_batch_tokens,
-            packed=batch.layout == "packed",
+            micro_batch_tokens=token_budget(batch),
+            packed=batch.layout != "padded",
             max_micro_batch_size=batch.max_micro_batch_size,
             num_ranks=num_ranks,
             accumulation_steps=batch.accumulation_steps,
             window_chunks=data.window_chunks,
         )
-        lengths = dataset.row_lengths(data.max_seq_len)
-        self.planner = BatchPlanner(lengths, dataset.chunk_starts, limits=limits, seed=seed)
+        shares_turns = batch.layout == "tree"
+        self.planner = BatchPlanner(
+            dataset.row_lengths(data.max_seq_len),
+            dataset.chunk_starts,
+            limits=limits,
+            seed=seed,
+            shared=dataset.shared_lengths(data.max_seq_len) if shares_turns else None,
+        )
         self.num_dialogues = len(dataset)
         self._accumulation_steps = batch.accumulation_steps
         self._sampler = RankSampler(self.planner, rank)
@@ -79,7 +85,8 @@ class StepLoader:
                 direction=direction,
                 max_seq_len=data.max_seq_len,
                 eos_id=manifest.eos_id,
-                packed_tokens=batch.micro_batch_tokens if limits.packed else 0,
+                packed_tokens=token_budget(batch) if limits.packed else 0,
+                shares_turns=shares_turns,
             ),
             num_workers=num_workers,
             worker_init_fn=_ignore_signals,

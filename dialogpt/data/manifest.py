@@ -17,7 +17,9 @@ from dialogpt.text import TEXT_RULES
 from dialogpt.tokenization import Tokenizer
 
 FORMAT_NAME = "dialogpt-shards"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE_VERSIONS = (1, 2)
+"""Version 1 does not say which turns neighbours share."""
 MANIFEST_FILE = "manifest.json"
 
 
@@ -134,7 +136,7 @@ def read_manifest(folder: Path, *, tokenizer: Tokenizer | None = None) -> Manife
         )
     values = json.loads(path.read_text(encoding="utf-8"))
     found = (values.pop("format", None), values.pop("version", None))
-    if found != (FORMAT_NAME, FORMAT_VERSION):
+    if found[0] != FORMAT_NAME or found[1] not in _READABLE_VERSIONS:
         raise UserError(
             f"{path}: expected {FORMAT_NAME} version {FORMAT_VERSION}, found {found[0]} "
             f"version {found[1]}; write the shards again with this version of the project"

@@ -2,7 +2,7 @@
 
 An epoch goes through the chunks of all shards in a random order, a window of chunks at a time. The
 dialogues of a window are cut into micro-batches under a token budget: to be padded, they are sorted
-by length first; to be packed, they stay mixed. The micro-batches of one optimizer step (ranks x
+by length first; to be packed, they stay mixed; to share turns, neighbours that do stay together. The micro-batches of one optimizer step (ranks x
 accumulation steps) are neighbours in length or full, so no rank waits for another; the steps of a
 window are shuffled. What does not fill a step goes to the next window, and the last step of an
 epoch is filled by splitting. So every dialogue comes exactly once an epoch and every rank has the
@@ -32,8 +32,8 @@ class BatchLimits:
 
     Attributes:
         micro_batch_tokens: most tokens; a longer dialogue is alone.
-        packed: rows lie end to end and their lengths add up; otherwise they are padded, and what
-            counts is rows x longest row.
+        packed: rows lie end to end, each without its last token, and their lengths add up;
+            otherwise they are padded, and what counts is rows x longest row.
         max_micro_batch_size: most rows; 0 sets no limit.
         num_ranks: processes.
         accumulation_steps: micro-batches of one rank in one step.
@@ -58,16 +58,26 @@ class BatchPlanner:
 
     Args:
         lengths: (dialogues,) tokens of each row at most.
+        shared: (dialogues,) how many of them the row before begins with too, where such turns are
+            computed once; None where they are not. Goes with `limits.packed`.
         chunk_starts: (chunks + 1,) first dialogue of each chunk, then the number of dialogues.
         limits: sizes of micro-batches and steps.
         seed: the run's seed.
     """
 
     def __init__(
-        self, lengths: NDArray[Any], chunk_starts: Indices, *, limits: BatchLimits, seed: int
+        self,
+        lengths: NDArray[Any],
+        chunk_starts: Indices,
+        *,
+        limits: BatchLimits,
+        seed: int,
+        shared: NDArray[Any] | None = None,
     ) -> None:
         assert len(lengths) == chunk_starts[-1]
+        assert shared is None or limits.packed
         self.lengths = lengths
+        self._shared = shared
         self.limits = limits
         self._chunk_starts = chunk_starts
         self._seed = seed
@@ -105,6 +115,8 @@ class BatchPlanner:
         return np.concatenate([*carried, *ranges])
 
     def _cut(self, pool: Indices, generator: np.random.Generator) -> Step:
+        if self._shared is not None:
+            return self._cut_trees(pool, self._shared[pool].astype(np.int64), generator)
         if self.limits.packed:
             return self._cut_packed(generator.permutation(pool))
         # One key for both: length, then a random number, so that equal lengths are mixed anew.
@@ -122,7 +134,7 @@ class BatchPlanner:
 
     def _cut_packed(self, pool: Indices) -> Step:
         """As they come: without padding there is no reason to bring like lengths together."""
-        ends = np.cumsum(self.lengths[pool], dtype=np.int64)
+        ends = np.cumsum(self.lengths[pool].astype(np.int64) - 1)
         micro_batches: Step = []
         start = 0
         while start < len(pool):
@@ -133,9 +145,68 @@ class BatchPlanner:
             start += rows
         return micro_batches
 
+    def _cut_trees(
+        self, pool: Indices, shared: NDArray[np.int64], generator: np.random.Generator
+    ) -> Step:
+        """As they come, but runs of neighbours that share turns come together."""
+        budget = self.limits.micro_batch_tokens
+        lengths = self.lengths[pool].astype(np.int64)
+        goes_on = np.zeros(len(pool), bool)
+        goes_on[1:] = (np.diff(pool) == 1) & (shared[1:] > 0)
+        # The last token of a dialogue has no place in the row, unless the next one begins with all
+        # of it.
+        is_leaf = np.ones(len(pool), bool)
+        is_leaf[:-1] = ~goes_on[1:] | (shared[1:] < lengths[:-1])
+        own = np.maximum(lengths - shared - is_leaf, 0)
+        starts = run_starts(own, shared, goes_on, budget)
+        sizes = np.diff([*starts, len(pool)])
+        costs = np.add.reduceat(own, starts) + shared[starts]
+
+        order = generator.permutation(len(starts))
+        sizes = sizes[order]
+        ends, cost_ends = np.cumsum(sizes), np.cumsum(costs[order])
+        pool = pool[np.repeat(starts[order] - (ends - sizes), sizes) + np.arange(len(pool))]
+        micro_batches: Step = []
+        run = first = cost = 0
+        limit = self.limits.max_micro_batch_size or len(pool)
+        while run < len(order):
+            by_cost = int(np.searchsorted(cost_ends, cost + budget, "right"))
+            by_size = int(np.searchsorted(ends, first + limit, "right"))
+            run = max(run + 1, min(by_cost, by_size))
+            micro_batches.append(pool[first : ends[run - 1]])
+            first, cost = int(ends[run - 1]), int(cost_ends[run - 1])
+        return micro_batches
+
     def _most_rows(self, fit: int) -> int:
         limit = self.limits.max_micro_batch_size
         return max(1, min(fit, limit) if limit else fit)
+
+
+def run_starts(
+    own: NDArray[np.int64], shared: NDArray[np.int64], goes_on: NDArray[np.bool_], budget: int
+) -> Indices:
+    """Where runs of dialogues begin that share turns, each within the budget if it can be.
+
+    Args:
+        own: places of each dialogue in the row that the one before it does not have.
+        shared: tokens that it has too.
+        goes_on: whether the dialogue belongs to the run of the one before it.
+        budget: most tokens of a run, shared ones once.
+    """
+    starts = np.flatnonzero(~goes_on)
+    costs = np.add.reduceat(own, starts) + shared[starts] if len(own) else own
+    if not (costs > budget).any():
+        return starts
+    ends = [*starts[1:].tolist(), len(own)]
+    cut = []
+    for number in np.flatnonzero(costs > budget).tolist():
+        cost = int(shared[starts[number]] + own[starts[number]])
+        for index in range(int(starts[number]) + 1, ends[number]):
+            cost += int(own[index])
+            if cost > budget:  # the run begins anew, and so does what it shares
+                cut.append(index)
+                cost = int(shared[index] + own[index])
+    return np.sort(np.concatenate([starts, np.array(cut, np.int64)]))
 
 
 def fill_step(micro_batches: Step, num_wanted: int, lengths: NDArray[Any]) -> Step:

@@ -5,9 +5,10 @@ A split is a folder:
     manifest.json          written last; see `dialogpt.data.manifest`
     shard-00000.lmdb       chunk number (4 bytes, big-endian) -> zstd frame with checksum, holding
                            what `dialogpt.data.chunks` packs
-    shard-00000.sizes.npy  (dialogues, 2) uint32: tokens with one end-of-turn token a turn, and
-                           tokens of knowledge; memory-mapped, so that batches are planned without
-                           touching the data
+    shard-00000.sizes.npy  (dialogues, 3) uint32: tokens with one end-of-turn token a turn, tokens
+                           of knowledge, and how many of the first the dialogue shares with the one
+                           before it, as a path of the same tree; memory-mapped, so that batches are
+                           planned without touching the data
     shard-00000.json       the shard's counts and checksums, written when the shard is whole
 """
 
@@ -49,7 +50,8 @@ class ShardWriter:
         self._vocab_size = tokenizer.vocab_size
         self._compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL, write_checksum=True)
         self._pending: list[EncodedDialogue] = []
-        self._sizes: list[tuple[int, int]] = []
+        self._before: EncodedDialogue | None = None
+        self._sizes: list[tuple[int, int, int]] = []
         self._num_chunks = self._num_turns = self._num_words = 0
         self._unfinished = folder / f"{name}.lmdb.unfinished"
         self._unfinished.unlink(missing_ok=True)
@@ -72,7 +74,9 @@ class ShardWriter:
         self._pending.append(dialogue)
         num_tokens = sum(map(len, dialogue.turns))
         num_knowledge_tokens = sum(map(len, dialogue.knowledge))
-        self._sizes.append((num_tokens + len(dialogue.turns), num_knowledge_tokens))
+        shared = num_shared_tokens(self._before, dialogue)
+        self._sizes.append((num_tokens + len(dialogue.turns), num_knowledge_tokens, shared))
+        self._before = dialogue
         self._num_turns += len(dialogue.turns)
         self._num_words += int(dialogue.num_words.sum())
         if len(self._pending) == self._chunk_dialogues:
@@ -85,7 +89,7 @@ class ShardWriter:
         self._environment.close()
         database, sizes_file = _shard_files(self._folder, self._name)
         self._unfinished.replace(database)
-        sizes = np.array(self._sizes, dtype="<u4").reshape(-1, 2)
+        sizes = np.array(self._sizes, dtype="<u4").reshape(-1, 3)
         unfinished_sizes = sizes_file.with_name(sizes_file.name + ".unfinished")
         with unfinished_sizes.open("wb") as output:
             np.save(output, sizes, allow_pickle=False)
@@ -143,7 +147,9 @@ class ShardReader:
 
     @property
     def sizes(self) -> NDArray[np.uint32]:
-        """(dialogues, 2) uint32, memory-mapped: tokens with end-of-turn tokens, knowledge."""
+        """(dialogues, 3) uint32, memory-mapped: tokens with end-of-turn tokens; tokens of
+        knowledge; tokens that stand in the dialogue before too. In shards of version 1 without the
+        last column."""
         if self._sizes is None:
             if not self._sizes_file.is_file():
                 raise UserError(f"{self._sizes_file}: missing; write the shards again")
@@ -187,6 +193,19 @@ class ShardReader:
         if self._environment is not None:
             self._environment.close()
             self._environment = None
+
+
+def num_shared_tokens(before: EncodedDialogue | None, dialogue: EncodedDialogue) -> int:
+    """Tokens of the turns with which both begin, one end-of-turn token a turn included."""
+    if before is None or before.thread_key != dialogue.thread_key:
+        return 0
+    shared = 0
+    same_keys = before.turn_keys[: len(dialogue.turns)] == dialogue.turn_keys[: len(before.turns)]
+    for is_same, left, right in zip(same_keys, before.turns, dialogue.turns, strict=False):
+        if not is_same or not np.array_equal(left, right):
+            break
+        shared += len(right) + 1
+    return shared
 
 
 def _shard_files(folder: Path, name: str) -> tuple[Path, Path]:

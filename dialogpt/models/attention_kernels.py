@@ -6,7 +6,8 @@ k, k + 1, ..., ends[k] - 1, and query q attends to key k if and only if k <= q <
 is a tree without branches: all its ends are its end, and the rule is plain causal attention.
 
 A program takes one tile of one head; no tile reaches beyond its tree. Softmax is computed block by
-block with the running maximum of Dao et al. 2022 (arXiv:2205.14135), in float32. The backward pass
+block with the running maximum of Dao et al. 2022 (arXiv:2205.14135), in float32. In a tree with
+branches most earlier tiles hold other branches, which end before this tile: they are passed over. The backward pass
 computes the probabilities again, those between two tiles twice, once for dK and dV and once for dQ:
 dialogues are short, and to add up dQ across programs would cost more than this does.
 """
@@ -34,6 +35,7 @@ def attend(
     num_heads: tl.constexpr,
     width: tl.constexpr,
     tile_tokens: tl.constexpr,
+    has_branches: tl.constexpr,
 ):
     """Write what the tile's tokens read from those before them, and `lse`."""
     head = tl.program_id(0)  # neighbours read neighbouring bytes
@@ -53,18 +55,22 @@ def attend(
     for key in range(root, tl.minimum(first + tile_tokens, stop), tile_tokens):
         columns = key + tl.arange(0, tile_tokens)
         is_column = columns < stop
-        place = _places(columns, 3 * pitch, column, width)
-        k = tl.load(qkv + pitch + place, mask=is_column[:, None], other=0.0)
-        v = tl.load(qkv + 2 * pitch + place, mask=is_column[:, None], other=0.0)
         end = tl.load(ends + columns, mask=is_column, other=0)
-        seen = (columns[None, :] <= rows[:, None]) & (rows[:, None] < end[None, :])
-        scores = tl.where(seen, tl.dot(q, tl.trans(k)) * scale_log2, _MASKED)
-        new_highest = tl.maximum(highest, tl.max(scores, 1))
-        shares = tl.exp2(scores - new_highest[:, None])
-        decay = tl.exp2(highest - new_highest)
-        total = total * decay + tl.sum(shares, 1)
-        mixed = mixed * decay[:, None] + tl.dot(shares.to(v.dtype), v)
-        highest = new_highest
+        is_seen = tl.max(end, 0) > first if has_branches else True
+        if is_seen:
+            place = _places(columns, 3 * pitch, column, width)
+            k = tl.load(qkv + pitch + place, mask=is_column[:, None], other=0.0)
+            v = tl.load(qkv + 2 * pitch + place, mask=is_column[:, None], other=0.0)
+            seen = (columns[None, :] <= rows[:, None]) & (rows[:, None] < end[None, :])
+            scores = tl.where(seen, tl.dot(q, tl.trans(k)) * scale_log2, _MASKED)
+            new_highest = tl.maximum(highest, tl.max(scores, 1))
+            # A row that has seen nothing yet has 1 in the place of 0 here, which decays to 0 with
+            # the first key it sees, at the latest itself.
+            shares = tl.exp2(scores - new_highest[:, None])
+            decay = tl.exp2(highest - new_highest)
+            total = total * decay + tl.sum(shares, 1)
+            mixed = mixed * decay[:, None] + tl.dot(shares.to(v.dtype), v)
+            highest = new_highest
     out_place = _places(rows, pitch, column, width)
     mixed = mixed / total[:, None]
     tl.store(out + out_place, mixed.to(out.dtype.element_ty), mask=is_row[:, None])
@@ -86,6 +92,7 @@ def attend_backward(
     num_heads: tl.constexpr,
     width: tl.constexpr,
     tile_tokens: tl.constexpr,
+    has_branches: tl.constexpr,
 ):
     """Write the gradient of the tile's queries, keys and values."""
     head = tl.program_id(0)  # neighbours read neighbouring bytes
@@ -120,14 +127,17 @@ def attend_backward(
     # Its queries with earlier keys.
     for key in range(root, first, tile_tokens):
         columns = key + tl.arange(0, tile_tokens)  # whole: tiles are cut from the root on
-        place = _places(columns, 3 * pitch, column, width)
-        kj = tl.load(qkv + pitch + place)
-        vj = tl.load(qkv + 2 * pitch + place)
         end = tl.load(ends + columns)
-        seen = own[:, None] < end[None, :]
-        shares = tl.where(seen, tl.exp2(tl.dot(q, tl.trans(kj)) * scale_log2 - z[:, None]), 0.0)
-        ds = (shares * (tl.dot(do, tl.trans(vj)) - delta[:, None])).to(q.dtype)
-        dq += tl.dot(ds, kj)
+        is_seen = tl.max(end, 0) > first if has_branches else True
+        if is_seen:
+            place = _places(columns, 3 * pitch, column, width)
+            kj = tl.load(qkv + pitch + place)
+            vj = tl.load(qkv + 2 * pitch + place)
+            seen = own[:, None] < end[None, :]
+            scores = tl.dot(q, tl.trans(kj)) * scale_log2
+            shares = tl.where(seen, tl.exp2(scores - z[:, None]), 0.0)
+            ds = (shares * (tl.dot(do, tl.trans(vj)) - delta[:, None])).to(q.dtype)
+            dq += tl.dot(ds, kj)
     kind = grad_qkv.dtype.element_ty
     tl.store(grad_qkv + own_place, (dq * scale).to(kind), mask=is_own[:, None])
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 BatchType = TypeVar("BatchType", contravariant=True)
 
@@ -43,6 +43,18 @@ class DialogueLoss(Protocol[BatchType]):
         """Name -> what the sum is to be divided by; the names of `__call__`."""
         ...
 
-    def save(self, folder: Path) -> None:
-        """Write config.json and model.safetensors in Hugging Face format."""
+    def blocks(self) -> list[nn.Module]:
+        """The parts that come one after the other; ranks can share each one's weights (FSDP).
+
+        Each reads its weights in `forward`, or in a method `run`, and nowhere else.
+        """
+        ...
+
+    def save(self, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
+        """Write config.json and model.safetensors in Hugging Face format.
+
+        Args:
+            folder: where.
+            weights: by the module's names, in the place of its own: those that ranks share.
+        """
         ...

@@ -4,6 +4,7 @@ Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; Dial
 (arXiv:1911.00536) trains the same architecture on dialogues.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,30 @@ from dialogpt.config import ModelConfig
 from dialogpt.data.packing import PackedBatch
 from dialogpt.models.base import LanguageBatch
 from dialogpt.models.losses import scored_positions, token_nll
-from dialogpt.models.packed_gpt2 import PackedGpt2
+from dialogpt.models.packed_gpt2 import PackedGpt2, product_type
+from dialogpt.models.target_nll import target_nll
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSizes:
+    """What a GPT-2's parameters are counted from."""
+
+    num_layers: int
+    hidden_size: int
+    num_positions: int
+    vocab_size: int
+
+    @property
+    def num_block_parameters(self) -> int:
+        """Of all transformer blocks: twelve square matrices each, biases and two norms."""
+        width = self.hidden_size
+        return self.num_layers * (12 * width**2 + 13 * width)
+
+    @property
+    def num_parameters(self) -> int:
+        """With both embeddings and the last norm; the output layer is the table of tokens."""
+        width = self.hidden_size
+        return self.num_block_parameters + (self.vocab_size + self.num_positions + 2) * width
 
 
 class DialogueModel(nn.Module):
@@ -28,12 +52,21 @@ class DialogueModel(nn.Module):
     Args:
         language_model: transformers' GPT2LMHeadModel.
         compiled: whether torch compiles what packed batches go through.
+        recomputes: whether the backward pass computes activations again, a block at a time, instead
+            of finding them in memory (Chen et al. 2016, arXiv:1604.06174).
     """
 
-    def __init__(self, language_model: Any, *, compiled: bool = False) -> None:
+    def __init__(
+        self, language_model: Any, *, compiled: bool = False, recomputes: bool = False
+    ) -> None:
         super().__init__()
         self.language_model = language_model
-        self._packed = PackedGpt2(language_model, compiled=compiled)
+        for block in language_model.transformer.h:
+            # The same function (see `_TRAINED_AS`) as one kernel instead of eight.
+            block.mlp.act = nn.GELU(approximate="tanh")
+        self._packed = PackedGpt2(language_model, compiled=compiled, recomputes=recomputes)
+        if recomputes:
+            language_model.gradient_checkpointing_enable({"use_reentrant": False})
 
     def forward(self, batch: LanguageBatch | PackedBatch) -> dict[str, Tensor]:
         """{"nll": () float32}, nats summed over the batch's target tokens.
@@ -54,20 +87,63 @@ class DialogueModel(nn.Module):
         """
         hidden = self.language_model.transformer(batch.input_ids, use_cache=False)[0]
         states, targets = scored_positions(hidden, batch.labels)
-        return token_nll(self.language_model.lm_head(states), targets)
+        table = self.language_model.lm_head.weight
+        kind = product_type(table)
+        if kind == torch.float16:
+            # Its gradients are scaled on the way back, so they cannot be made on the way forward.
+            return token_nll(self.language_model.lm_head(states), targets)
+        ones = torch.ones_like(targets, dtype=torch.float32)
+        with torch.autocast(states.device.type, enabled=False):
+            return target_nll(states.to(kind), table, targets, ones)
 
     def loss_counts(self, batch: LanguageBatch | PackedBatch) -> dict[str, int]:
         """{"nll": target tokens}."""
         return {"nll": batch.num_target_tokens}
 
-    def save(self, folder: Path) -> None:
-        """Write config.json and model.safetensors; GPT2LMHeadModel.from_pretrained reads them."""
+    def blocks(self) -> list[nn.Module]:
+        """As `dialogpt.models.base.DialogueLoss` has it."""
+        return list(self.language_model.transformer.h)
+
+    def save(self, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
+        """Write config.json and model.safetensors; GPT2LMHeadModel.from_pretrained reads them.
+
+        Args:
+            folder: where.
+            weights: by this module's names, in the place of its own.
+        """
         disable_progress_bar()  # training has a bar of its own
-        self.language_model.save_pretrained(folder)
+        if weights is None:
+            self.language_model.save_pretrained(folder)
+            return
+        prefix = "language_model."
+        named = {name.removeprefix(prefix): weight for name, weight in weights.items()}
+        self.language_model.save_pretrained(folder, state_dict=named)
+
+
+def gpt2_sizes(config: ModelConfig, *, vocab_size: int) -> ModelSizes:
+    """The sizes of the model that `build_gpt2` would build, without building it.
+
+    Raises:
+        UserError: as `build_gpt2`.
+    """
+    if config.init == "scratch":
+        return ModelSizes(
+            num_layers=config.num_layers,
+            hidden_size=config.hidden_size,
+            num_positions=config.max_positions,
+            vocab_size=vocab_size,
+        )
+    found = _read_config(resolve_model_folder(config.init))
+    return ModelSizes(
+        num_layers=found.n_layer,
+        hidden_size=found.n_embd,
+        num_positions=found.n_positions,
+        vocab_size=found.vocab_size,
+    )
 
 
 def build_gpt2(
-    config: ModelConfig, *, vocab_size: int, eos_id: int, compiled: bool = False
+    config: ModelConfig, *, vocab_size: int, eos_id: int, **options: bool
 ) -> DialogueModel:
     """A GPT-2 in float32, new or from a checkpoint, for a tokenizer.
 
@@ -78,7 +154,7 @@ def build_gpt2(
         config: sizes, or where the checkpoint is.
         vocab_size: ids of the tokenizer.
         eos_id: its end-of-turn id, which generation starts and stops with.
-        compiled: see `DialogueModel`.
+        options: `compiled` and `recomputes` of `DialogueModel`.
 
     Raises:
         UserError: there is no such checkpoint, or it has another vocabulary or architecture.
@@ -96,7 +172,7 @@ def build_gpt2(
             eos_token_id=eos_id,
             **dropout,
         )
-        return DialogueModel(GPT2LMHeadModel(sizes), compiled=compiled)
+        return DialogueModel(GPT2LMHeadModel(sizes), **options)
     # Weights may be stored in half precision; the optimizer needs 32 bits.
     model = load_gpt2(resolve_model_folder(config.init), dtype=torch.float32, **dropout)
     if model.config.vocab_size != vocab_size:
@@ -105,7 +181,27 @@ def build_gpt2(
             f"shards' tokenizer has, found {model.config.vocab_size}; write the shards with the "
             "checkpoint's tokenizer, or take another checkpoint"
         )
-    return DialogueModel(model, compiled=compiled)
+    _require_plain(model.config, config.init)
+    return DialogueModel(model, **options)
+
+
+_TRAINED_AS = {
+    "activation_function": ("gelu_new", "gelu_pytorch_tanh"),  # two names of the tanh form
+    "scale_attn_weights": (True,),
+    "scale_attn_by_inverse_layer_idx": (False,),
+    "add_cross_attention": (False,),
+}
+"""What may vary in transformers' GPT-2 and does not in GPT-2."""
+
+
+def _require_plain(config: Any, name: str) -> None:
+    for key, expected in _TRAINED_AS.items():
+        found = getattr(config, key)
+        if found not in expected:
+            raise UserError(
+                f"model.init {name!r}: expected {key} {expected[0]} as in GPT-2, found {found} in "
+                "config.json; take another checkpoint"
+            )
 
 
 def load_gpt2(name: str, *, dtype: torch.dtype, **changes: float) -> Any:
@@ -120,11 +216,8 @@ def load_gpt2(name: str, *, dtype: torch.dtype, **changes: float) -> Any:
         UserError: nothing is there that loads, or it is not a whole GPT-2.
     """
     disable_progress_bar()
+    config = _read_config(name, **changes)
     try:
-        config = AutoConfig.from_pretrained(name, **changes)
-        # transformers loads any checkpoint into any class, and fills what is missing at random.
-        if config.model_type != "gpt2":
-            raise UserError(f"{name}: expected a GPT-2, found the model type {config.model_type}")
         model, report = GPT2LMHeadModel.from_pretrained(
             name,
             config=config,
@@ -132,18 +225,37 @@ def load_gpt2(name: str, *, dtype: torch.dtype, **changes: float) -> Any:
             use_safetensors=True,  # the older format is pickle, which can run code
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"{name}: expected a run folder, a model folder (config.json, model.safetensors) or "
-            f"a name on the hub; loading failed: {reason}"
-        ) from error
+    except _LOADING_ERRORS as error:
+        raise _no_model(name, error) from error
     if report["missing_keys"]:
         raise UserError(
             f"{name}: the weights lack {', '.join(sorted(report['missing_keys'])[:3])}; they are "
             "not those of a transformers GPT2LMHeadModel, or of other sizes than config.json says"
         )
     return model
+
+
+_LOADING_ERRORS = (OSError, ValueError, RuntimeError, SafetensorError)
+
+
+def _read_config(name: str, **changes: float) -> Any:
+    """transformers' config of a GPT-2; UserError for any other model, and where there is none."""
+    try:
+        config = AutoConfig.from_pretrained(name, **changes)
+    except _LOADING_ERRORS as error:
+        raise _no_model(name, error) from error
+    # transformers loads any checkpoint into any class, and fills what is missing at random.
+    if config.model_type != "gpt2":
+        raise UserError(f"{name}: expected a GPT-2, found the model type {config.model_type}")
+    return config
+
+
+def _no_model(name: str, error: Exception) -> UserError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return UserError(
+        f"{name}: expected a run folder, a model folder (config.json, model.safetensors) or "
+        f"a name on the hub; loading failed: {reason}"
+    )
 
 
 def num_parameters(model: nn.Module) -> int:

@@ -9,17 +9,19 @@ _MASKED = tl.constexpr(-1.0e30)
 
 @triton.jit
 def nll_and_gradient(
-    logits,  # (M, width), bfloat16 or float16; becomes softmax(logits) - one_hot(targets)
+    logits,  # (M, width), 16 bits; becomes weights * (softmax(logits) - one_hot(targets))
     targets,  # (M,) int64
-    losses,  # (M,) float32, nats
+    weights,  # (M,) float32
+    losses,  # (M,) float32, nats times weight
     num_ids,  # ids of the vocabulary; the columns behind them are padding, and get 0
     width,
     block: tl.constexpr,
 ):
-    """Write a row's loss, and its gradient in the place of the logits."""
+    """Write a row's weighted loss, and its gradient in the place of the logits."""
     row = tl.program_id(0).to(tl.int64)
     logits += row * width
     target = tl.load(targets + row)
+    weight = tl.load(weights + row)
     places = tl.arange(0, block)
     highest = tl.full((block,), _MASKED, tl.float32)
     total = tl.zeros((block,), tl.float32)
@@ -32,11 +34,11 @@ def nll_and_gradient(
     peak = tl.max(highest)
     log2_total = peak + tl.log2(tl.sum(total * tl.exp2(highest - peak)))
     found = tl.load(logits + target).to(tl.float32) * _LOG2_E
-    tl.store(losses + row, (log2_total - found) / _LOG2_E)
+    tl.store(losses + row, weight * (log2_total - found) / _LOG2_E)
     tl.debug_barrier()  # all have read the target's logit before it is written over
     for start in range(0, width, block):
         ids = start + places
         value = tl.load(logits + ids, mask=ids < num_ids, other=_MASKED).to(tl.float32)
         gradient = tl.exp2(value * _LOG2_E - log2_total)
-        gradient = tl.where(ids == target, gradient - 1.0, gradient)
+        gradient = weight * tl.where(ids == target, gradient - 1.0, gradient)
         tl.store(logits + ids, gradient.to(logits.dtype.element_ty), mask=ids < width)

@@ -10,16 +10,19 @@ in float32, and weights and their gradients stay float32.
 """
 
 from collections.abc import Callable
+from functools import partial
+from types import MethodType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from dialogpt.data.packing import PackedBatch
 from dialogpt.models.gelu import biased_gelu
 from dialogpt.models.target_nll import target_nll
-from dialogpt.models.tree_attention import tree_attention
+from dialogpt.models.tree_attention import Trees, tree_attention
 
 
 class PackedGpt2:
@@ -28,20 +31,27 @@ class PackedGpt2:
     Args:
         language_model: transformers' GPT2LMHeadModel.
         compiled: whether torch compiles the blocks, at the first batch.
+        recomputes: whether the backward pass computes a block's activations again instead of
+            finding them in memory.
     """
 
-    def __init__(self, language_model: Any, *, compiled: bool) -> None:
+    def __init__(self, language_model: Any, *, compiled: bool, recomputes: bool = False) -> None:
         self._model = language_model
         self._compiled = compiled
         wrap: Callable[[Any], Any] = _compile if compiled else _as_it_is
         self._enter = wrap(_enter)
         self._block = wrap(_block)
+        if recomputes:
+            self._block = partial(checkpoint, self._block, use_reentrant=False)
         self._last_block = wrap(_last_block)
+        # A method, as FSDP knows where to gather a module's weights: around a method of it.
+        for block in language_model.transformer.h:
+            block.run = MethodType(_run, block)
 
     def nll(self, batch: PackedBatch) -> Tensor:
         """() float32, nats summed over the batch's targets."""
         transformer = self._model.transformer
-        kind = _product_type(transformer.wte.weight)
+        kind = product_type(transformer.wte.weight)
         rate = transformer.config.resid_pdrop if self._model.training else 0.0
         with torch.autocast(batch.input_ids.device.type, enabled=False):
             stream = self._enter(
@@ -55,25 +65,26 @@ class PackedGpt2:
             update = torch.zeros_like(stream)
             if self._compiled:
                 _let_length_vary(batch.tiles, batch.target_places)
+            trees = Trees(batch.tiles, batch.ends, batch.has_branches)
             *blocks, last = transformer.h
             for block in blocks:
-                stream, update = self._block(
-                    stream, update, batch.tiles, batch.ends, block, rate=rate
-                )
-            states = self._last_block(
-                stream,
-                update,
-                batch.tiles,
-                batch.ends,
-                batch.target_places,
-                last,
-                transformer.ln_f,
-                rate=rate,
+                stream, update = block.run(self._block, stream, update, trees, block, rate=rate)
+            places, norm = batch.target_places, transformer.ln_f
+            states = last.run(
+                *(self._last_block, stream, update, trees, places, last, norm), rate=rate
             )
-            return target_nll(states, self._model.lm_head.weight, batch.targets)
+            table = self._model.lm_head.weight
+            return target_nll(states, table, batch.targets, batch.weights)
+
+
+def _run(block: nn.Module, function: Callable[..., Any], *values: Any, **options: Any) -> Any:
+    return function(*values, **options)
 
 
 def _compile(function: Any) -> Any:
+    # Within DDP, torch would cut each graph where DDP cuts gradients into buckets: kernels that
+    # belong together would come apart, and a block is small enough as it is.
+    torch._dynamo.config.optimize_ddp = False
     return torch.compile(function, dynamic=False)
 
 
@@ -87,7 +98,7 @@ def _let_length_vary(*tensors: Tensor) -> None:
         torch._dynamo.maybe_mark_dynamic(tensor, 0)
 
 
-def _product_type(weight: Tensor) -> torch.dtype:
+def product_type(weight: Tensor) -> torch.dtype:
     """What autocast would compute products in; the kind of the weights without it."""
     device = weight.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
@@ -108,19 +119,18 @@ def _enter(
 
 
 def _block(
-    stream: Tensor, update: Tensor, tiles: Tensor, ends: Tensor, block: Any, *, rate: float
+    stream: Tensor, update: Tensor, trees: Trees, block: Any, *, rate: float
 ) -> tuple[Tensor, Tensor]:
     """Both (N, W): the residual stream behind a block's attention, and what its MLP adds."""
     stream = stream + _dropped(update, rate)
-    attended = _attended(stream, tiles, ends, block)
+    attended = _attended(stream, trees, block)
     return _behind_attention(stream, attended, block, rate)
 
 
 def _last_block(
     stream: Tensor,
     update: Tensor,
-    tiles: Tensor,
-    ends: Tensor,
+    trees: Trees,
     target_places: Tensor,
     block: Any,
     norm: nn.LayerNorm,
@@ -129,19 +139,19 @@ def _last_block(
 ) -> Tensor:
     """(M, W): the states that predict targets; behind the last attention nobody needs others."""
     stream = stream + _dropped(update, rate)
-    attended = _attended(stream, tiles, ends, block)
+    attended = _attended(stream, trees, block)
     stream, update = _behind_attention(
         stream.index_select(0, target_places), attended.index_select(0, target_places), block, rate
     )
     return _normed(stream + _dropped(update, rate), norm)
 
 
-def _attended(stream: Tensor, tiles: Tensor, ends: Tensor, block: Any) -> Tensor:
+def _attended(stream: Tensor, trees: Trees, block: Any) -> Tensor:
     """(N, W): what the heads read, before their projection."""
     attention = block.attn
     shape = (len(stream), 3, attention.num_heads, attention.head_dim)
     qkv = _product(_normed(stream, block.ln_1), attention.c_attn).view(shape)
-    return tree_attention(qkv, tiles, ends).reshape(stream.shape)
+    return tree_attention(qkv, trees).reshape(stream.shape)
 
 
 def _behind_attention(

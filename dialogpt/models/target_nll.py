@@ -11,26 +11,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_CHUNK_BYTES = 1 << 30
+CHUNK_BYTES = 1 << 30
+"""Of logits that are in memory at once."""
 _COLUMNS = 64
 """The vocabulary is padded to a multiple: tensor cores work on whole tiles."""
 
 
-def target_nll(states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    """Summed negative log-likelihood of the targets, () float32 or float64, nats.
+def target_nll(states: Tensor, table: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum of the targets' negative log-likelihood, () float32 or float64, nats.
 
     Args:
         states: (M, W), from which each target is predicted; their kind is that of the products.
         table: (V, W) the output layer, which is also the table of token embeddings.
         targets: (M,) int64.
+        weights: (M,) float32, how often each target counts.
     """
-    total: Tensor = _TargetNll.apply(states, table, targets)  # type: ignore[no-untyped-call]
+    total: Tensor = _TargetNll.apply(  # type: ignore[no-untyped-call]
+        states, table, targets, weights
+    )
     return total
 
 
 class _TargetNll(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, states: Tensor, table: Tensor, targets: Tensor, weights: Tensor
+    ) -> Tensor:
         num_ids = len(table)
         padded = F.pad(table.detach().to(states.dtype), (0, 0, 0, -num_ids % _COLUMNS))
         wants_gradient = any(ctx.needs_input_grad)
@@ -38,12 +44,12 @@ class _TargetNll(torch.autograd.Function):
         losses = states.new_zeros(len(states), dtype=kind)
         grad_states = torch.empty_like(states) if wants_gradient else None
         grad_table = torch.zeros_like(padded, dtype=kind) if wants_gradient else None
-        rows = max(1, _CHUNK_BYTES // (padded.element_size() * len(padded)))
+        rows = max(1, CHUNK_BYTES // (padded.element_size() * len(padded)))
         logits = states.new_empty(min(rows, len(states)), len(padded))
         for start in range(0, len(states), rows):
             some = slice(start, start + rows)
             product = torch.mm(states[some], padded.T, out=logits[: len(states[some])])
-            _nll_and_gradient(product, targets[some], losses[some], num_ids)
+            _nll_and_gradient(product, targets[some], weights[some], losses[some], num_ids)
             if grad_states is not None and grad_table is not None:
                 torch.mm(product, padded, out=grad_states[some])
                 _add_product(grad_table, product.T, states[some])
@@ -52,9 +58,9 @@ class _TargetNll(torch.autograd.Function):
         return losses.sum()
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_states, grad_table = ctx.saved_tensors
-        return grad_states * grad_outputs[0], grad_table * grad_outputs[0], None
+        return grad_states * grad_outputs[0], grad_table * grad_outputs[0], None, None
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
@@ -65,8 +71,10 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
         total += left @ right
 
 
-def _nll_and_gradient(logits: Tensor, targets: Tensor, losses: Tensor, num_ids: int) -> None:
-    """Losses of rows of logits; the logits become their gradient.
+def _nll_and_gradient(
+    logits: Tensor, targets: Tensor, weights: Tensor, losses: Tensor, num_ids: int
+) -> None:
+    """Weighted losses of rows of logits; the logits become their gradient.
 
     From num_ids on they are 0 and stay so: the table's padding is 0.
     """
@@ -75,11 +83,11 @@ def _nll_and_gradient(logits: Tensor, targets: Tensor, losses: Tensor, num_ids: 
 
         num_rows, width = logits.shape
         loss_kernels.nll_and_gradient[(num_rows,)](
-            *(logits, targets, losses, num_ids, width), block=4096, num_warps=8
+            *(logits, targets, weights, losses, num_ids, width), block=4096, num_warps=8
         )
         return
     log_probs = logits[:, :num_ids].to(losses.dtype).log_softmax(dim=1)
-    losses.copy_(-log_probs.gather(1, targets[:, None])[:, 0])
+    losses.copy_(-log_probs.gather(1, targets[:, None])[:, 0] * weights)
     gradient = log_probs.exp_()
     gradient.scatter_add_(1, targets[:, None], gradient.new_full((len(targets), 1), -1.0))
-    logits[:, :num_ids] = gradient.to(logits.dtype)
+    logits[:, :num_ids] = (gradient * weights[:, None]).to(logits.dtype)

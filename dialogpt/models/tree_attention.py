@@ -6,7 +6,7 @@ Shapes: N tokens, H heads, D width of a head, K tiles.
 import math
 import os
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -29,19 +29,33 @@ def has_kernels(device: torch.device) -> bool:
     )
 
 
-def tree_attention(qkv: Tensor, tiles: Tensor, ends: Tensor) -> Tensor:
+class Trees(NamedTuple):
+    """Who may see whom.
+
+    Attributes:
+        tiles: (K, 3) int32, see `dialogpt.data.packing.PackedBatch`.
+        ends: (N,) int32; token q attends to token k if and only if k <= q < ends[k].
+        has_branches: whether not every token of a tree sees all of it before; the kernels then look
+            which tiles see one another.
+    """
+
+    tiles: Tensor
+    ends: Tensor
+    has_branches: bool
+
+
+def tree_attention(qkv: Tensor, trees: Trees) -> Tensor:
     """What each token reads from those on its way to the root; (N, H, D), of the kind of qkv.
 
     Args:
         qkv: (N, 3, H, D) queries, keys, values. The kernels take 16-bit numbers and a D that is a
             power of two from 16 on.
-        tiles: (K, 3) int32, see `dialogpt.data.packing.PackedBatch`.
-        ends: (N,) int32; token q attends to token k if and only if k <= q < ends[k].
+        trees: who may see whom.
     """
     if qkv.is_cuda and _fit_kernels(qkv):
-        out, _ = torch.ops.dialogpt.tree_attention(qkv, tiles, ends)
+        out, _ = torch.ops.dialogpt.tree_attention(qkv, *trees)
         return out  # type: ignore[no-any-return]
-    return _by_tree(qkv, tiles, ends)
+    return _by_tree(qkv, trees.tiles, trees.ends)
 
 
 def _fit_kernels(qkv: Tensor) -> bool:
@@ -65,7 +79,9 @@ def _by_tree(qkv: Tensor, tiles: Tensor, ends: Tensor) -> Tensor:
 
 
 @torch.library.custom_op("dialogpt::tree_attention", mutates_args=())
-def _attend(qkv: Tensor, tiles: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+def _attend(
+    qkv: Tensor, tiles: Tensor, ends: Tensor, has_branches: bool
+) -> tuple[Tensor, Tensor]:
     """(N, H, D), and (H, N) float32: log2 of the softmax's denominators."""
     from dialogpt.models import attention_kernels as kernels
 
@@ -78,6 +94,7 @@ def _attend(qkv: Tensor, tiles: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
         num_heads=num_heads,
         width=width,
         tile_tokens=TILE_TOKENS,
+        has_branches=has_branches,
         num_warps=_NUM_WARPS,
         num_stages=2,
     )
@@ -85,7 +102,7 @@ def _attend(qkv: Tensor, tiles: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @_attend.register_fake
-def _(qkv: Tensor, tiles: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+def _(qkv: Tensor, tiles: Tensor, ends: Tensor, has_branches: bool) -> tuple[Tensor, Tensor]:
     num_tokens, _, num_heads, width = qkv.shape
     lse = qkv.new_empty(num_heads, num_tokens, dtype=torch.float32)
     return qkv.new_empty(num_tokens, num_heads, width), lse
@@ -93,7 +110,13 @@ def _(qkv: Tensor, tiles: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.library.custom_op("dialogpt::tree_attention_backward", mutates_args=())
 def _attend_backward(
-    qkv: Tensor, out: Tensor, lse: Tensor, grad_out: Tensor, tiles: Tensor, ends: Tensor
+    qkv: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    grad_out: Tensor,
+    tiles: Tensor,
+    ends: Tensor,
+    has_branches: bool,
 ) -> Tensor:
     """(N, 3, H, D), the gradient of qkv."""
     from dialogpt.models import attention_kernels as kernels
@@ -108,6 +131,7 @@ def _attend_backward(
         num_heads=num_heads,
         width=width,
         tile_tokens=TILE_TOKENS,
+        has_branches=has_branches,
         num_warps=_NUM_WARPS,
         num_stages=1,
     )
@@ -116,22 +140,30 @@ def _attend_backward(
 
 @_attend_backward.register_fake
 def _(
-    qkv: Tensor, out: Tensor, lse: Tensor, grad_out: Tensor, tiles: Tensor, ends: Tensor
+    qkv: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    grad_out: Tensor,
+    tiles: Tensor,
+    ends: Tensor,
+    has_branches: bool,
 ) -> Tensor:
     return torch.empty_like(qkv, memory_format=torch.contiguous_format)
 
 
-def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
-    qkv, tiles, ends = inputs
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    qkv, tiles, ends, ctx.has_branches = inputs
     out, lse = output
     ctx.mark_non_differentiable(lse)
     ctx.save_for_backward(qkv, out, lse, tiles, ends)
 
 
-def _backward(ctx: Any, grad_out: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+def _backward(ctx: Any, grad_out: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
     qkv, out, lse, tiles, ends = ctx.saved_tensors
-    grad = torch.ops.dialogpt.tree_attention_backward(qkv, out, lse, grad_out, tiles, ends)
-    return grad, None, None
+    grad = torch.ops.dialogpt.tree_attention_backward(
+        qkv, out, lse, grad_out, tiles, ends, ctx.has_branches
+    )
+    return grad, None, None, None
 
 
 _attend.register_autograd(_backward, setup_context=_keep)

@@ -1,4 +1,4 @@
-"""Packed or padded: what the device has kernels for."""
+"""Packed, padded or trees: what the device has kernels for, and what the run can use."""
 
 import logging
 from dataclasses import replace
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 def with_layout(
     config: TrainConfig, *, precision: ResolvedPrecision, device: torch.device
 ) -> TrainConfig:
-    """The config with "packed" or "padded" in the place of "auto".
+    """The config with "packed" or "padded" in the place of "auto"; checks a layout asked for.
 
     Args:
         config: the run's.
@@ -24,22 +24,23 @@ def with_layout(
         device: where they are computed.
 
     Raises:
-        UserError: packed batches do not go with the precision, or the longest row does not fit one.
+        UserError: the layout does not go with the precision, the direction or the longest row.
     """
     layout = config.batch.layout
     kernels = has_kernels(device) and precision == "bf16"
     if layout == "auto":
         layout = "packed" if kernels and _fits(config) else "padded"
-    elif layout == "packed":
+    elif layout != "padded":
         _require_packable(config, precision)
         if not kernels:
             logger.warning(
-                "batch.layout packed: %s in %s has no kernels for it, so attention takes one "
-                "dialogue after the other; batch.layout padded would be faster",
+                "batch.layout %s: %s in %s has no kernels for it, so attention takes one "
+                "dialogue or thread after the other; batch.layout padded would be faster",
+                layout,
                 device.type,
                 precision,
             )
-    if layout == "packed" and config.batch.max_micro_batch_size:
+    if layout != "padded" and config.batch.max_micro_batch_size:
         logger.warning(
             "batch.max_micro_batch_size %d: packed batches are as long with few dialogues as with "
             "many, so a limit on dialogues leaves them part empty; limit micro_batch_tokens "
@@ -50,14 +51,21 @@ def with_layout(
 
 
 def _fits(config: TrainConfig) -> bool:
-    return config.batch.micro_batch_tokens >= config.data.max_seq_len
+    tokens = config.batch.micro_batch_tokens
+    return tokens == "auto" or tokens >= config.data.max_seq_len
 
 
 def _require_packable(config: TrainConfig, precision: ResolvedPrecision) -> None:
+    layout = config.batch.layout
     if precision == "fp16":
         raise UserError(
-            "batch.layout packed: expected precision bf16 or fp32, found fp16, whose small "
+            f"batch.layout {layout}: expected precision bf16 or fp32, found fp16, whose small "
             "gradients it would lose; take batch.layout padded"
+        )
+    if layout == "tree" and config.direction != "forward":
+        raise UserError(
+            f"batch.layout tree: expected direction forward, found {config.direction}, whose rows "
+            "begin with the answers and so share nothing; take batch.layout packed"
         )
     if not _fits(config):
         raise UserError(

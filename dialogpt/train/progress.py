@@ -14,17 +14,20 @@ class Totals:
     Attributes:
         loss_sums, loss_counts: by name.
         num_tokens, num_padded_tokens: without and with padding.
+        num_used_tokens: computed and no padding; what dialogues share counts once.
     """
 
     loss_sums: dict[str, float] = field(default_factory=dict)
     loss_counts: dict[str, int] = field(default_factory=dict)
     num_tokens: int = 0
     num_padded_tokens: int = 0
+    num_used_tokens: int = 0
 
     def add(self, result: StepResult) -> None:
         """Take in a step; the losses of a skipped one are not numbers and stay out."""
         self.num_tokens += result.num_tokens
         self.num_padded_tokens += result.num_padded_tokens
+        self.num_used_tokens += result.num_used_tokens
         if result.was_skipped:
             return
         for name, value in result.loss_sums.items():
@@ -39,7 +42,12 @@ class Totals:
     @property
     def padding_share(self) -> float:
         """Share of computed tokens that are padding."""
-        return 1.0 - self.num_tokens / max(1, self.num_padded_tokens)
+        return 1.0 - self.num_used_tokens / max(1, self.num_padded_tokens)
+
+    @property
+    def paths_per_token(self) -> float:
+        """Dialogues that a computed token stands in, on average; 1 where turns are not shared."""
+        return self.num_tokens / max(1, self.num_used_tokens)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -118,5 +126,10 @@ class Progress:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Progress":
         """What `to_json` gave."""
-        totals = {name: Totals(**values[name]) for name in ("since_log", "since_validation")}
+        totals = {name: _totals(values[name]) for name in ("since_log", "since_validation")}
         return cls(**{**values, **totals})
+
+
+def _totals(values: dict[str, Any]) -> Totals:
+    # Checkpoints from before turns could be shared do not tell the two apart.
+    return Totals(**{"num_used_tokens": values["num_tokens"], **values})

@@ -1,3 +1,4 @@
+import json
 import math
 from dataclasses import replace
 
@@ -35,7 +36,9 @@ def collated(dialogues):
 
 def test_the_loss_is_that_of_transformers(model, dialogues):
     batch = collated(dialogues)
-    theirs = model.language_model(
+    untouched = GPT2LMHeadModel(model.language_model.config)
+    untouched.load_state_dict(model.language_model.state_dict())
+    theirs = untouched(
         input_ids=batch.input_ids, attention_mask=batch.attention_mask, labels=batch.labels
     ).loss
     ours = model(batch)["nll"] / model.loss_counts(batch)["nll"]
@@ -115,6 +118,18 @@ def test_another_vocabulary_is_an_error_with_both_sizes(model, tmp_path):
     model.save(tmp_path)
     with pytest.raises(UserError, match=r"vocabulary of 33 ids.*found 32"):
         build_gpt2(replace(TINY, init=str(tmp_path)), vocab_size=33, eos_id=EOS)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("activation_function", "relu"), ("scale_attn_by_inverse_layer_idx", True)],
+)
+def test_a_gpt2_that_computes_something_else_is_an_error(model, tmp_path, key, value):
+    model.save(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(UserError, match=rf"expected {key} .* found {value} in config.json"):
+        build_gpt2(replace(TINY, init=str(tmp_path)), vocab_size=32, eos_id=EOS)
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path):

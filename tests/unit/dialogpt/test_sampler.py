@@ -42,7 +42,8 @@ def test_no_micro_batch_exceeds_its_limits(planner):
     for batch in flat(planner):
         lengths = [int(planner.lengths[i]) for i in batch]
         padded = len(batch) * max(lengths, default=0)
-        tokens = sum(lengths) if planner.limits.packed else padded
+        # A packed row has no place for the last token of a dialogue.
+        tokens = sum(lengths) - len(batch) if planner.limits.packed else padded
         # A dialogue that is longer than the budget is alone.
         assert tokens <= planner.limits.micro_batch_tokens or len(batch) == 1
         if planner.limits.max_micro_batch_size:
@@ -122,6 +123,23 @@ def test_micro_batches_of_a_step_cost_about_the_same():
     busy = longest.sum() / (4 * longest.max(axis=1)).sum()
     shuffled = np.random.default_rng(0).permutation(longest.flatten()).reshape(longest.shape)
     assert busy > 0.95 > shuffled.sum() / (4 * shuffled.max(axis=1)).sum()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_rank_computes_as_much_in_the_same_step(packed):
+    planner = large_planner(num_ranks=4, packed=packed, window_chunks=40)
+    *steps, _ = planner.steps(0)
+    computed = np.array([[cost(planner, batch) for batch in step] for step in steps], float)
+    assert len(computed) > 10
+    assert (computed.min(axis=1) / computed.max(axis=1)).mean() > 0.9
+    assert computed.sum() / (4 * computed.max(axis=1)).sum() > 0.96
+
+
+def cost(planner, batch):
+    """Tokens that the device computes, padding included."""
+    lengths = planner.lengths[batch].astype(int)
+    # A packed row is as long for every rank; what differs is how much of it is used.
+    return lengths.sum() if planner.limits.packed else len(lengths) * lengths.max()
 
 
 def test_chunks_of_a_window_are_mixed():

@@ -86,7 +86,7 @@ def test_what_is_written_is_read(tmp_path_factory, dialogues, chunk_dialogues, n
     assert manifest.num_tokens == sum(len(turn) for d in dialogues for turn in d.turns)
     sizes = [(sum(map(len, d.turns)) + len(d.turns), sum(map(len, d.knowledge))) for d in dialogues]
     readers = [ShardReader(folder, shard, vocab_size=257) for shard in manifest.shards]
-    assert [tuple(row) for reader in readers for row in reader.sizes.tolist()] == sizes
+    assert [tuple(row[:2]) for reader in readers for row in reader.sizes.tolist()] == sizes
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def change_manifest(folder, **changes):
 
 
 @pytest.mark.parametrize(
-    ("changes", "found"), [({"version": 2}, "version 2"), ({"format": "other"}, "found other")]
+    ("changes", "found"), [({"version": 3}, "version 3"), ({"format": "other"}, "found other")]
 )
 def test_another_version_or_format_is_refused(split, changes, found):
     folder, _ = split

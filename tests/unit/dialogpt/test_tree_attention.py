@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dialogpt.data.packing import TILE_TOKENS
-from dialogpt.models.tree_attention import has_kernels, tree_attention
+from dialogpt.models.tree_attention import Trees, has_kernels, tree_attention
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -13,6 +13,7 @@ TREES = {
     "branches": [5, 3, 3, 4, 5],
     "several tiles": [200] * 200,
     "branches over tiles": [300, *[150] * 149, *[300] * 150],
+    "many branches": [500, *[1 + 25 * (1 + place // 25) for place in range(499)]],
 }
 
 
@@ -47,7 +48,7 @@ def test_each_token_reads_from_its_ancestors_and_nobody_else(names):
     torch.manual_seed(0)
     qkv = torch.randn(len(ends), 3, 2, 8, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(len(ends), 2, 8, dtype=torch.float64)
-    found = tree_attention(qkv, tiles, ends)
+    found = tree_attention(qkv, Trees(tiles, ends, True))
     (gradient,) = torch.autograd.grad((found * weights).sum(), qkv)
     expected = by_one_large_mask(qkv, tiles, ends)
     (expected_gradient,) = torch.autograd.grad((expected * weights).sum(), qkv)
@@ -64,14 +65,15 @@ def test_there_are_no_kernels_on_a_cpu():
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("width", [16, 64, 128])
 @pytest.mark.parametrize("names", [[name] for name in TREES] + [[*TREES, "a dialogue"] * 3])
-def test_the_kernels_compute_what_float64_does(names, width, kind):
+@pytest.mark.parametrize("has_branches", [False, True])
+def test_the_kernels_compute_what_float64_does(names, width, kind, has_branches):
     device = torch.device("cuda")
     assert has_kernels(device)
     tiles, ends = (x.to(device) for x in laid_out([TREES[name] for name in names]))
     torch.manual_seed(0)
     qkv = torch.randn(len(ends), 3, 3, width, device=device, dtype=kind, requires_grad=True)
     weights = torch.randn(len(ends), 3, width, device=device, dtype=kind)
-    found = tree_attention(qkv, tiles, ends)
+    found = tree_attention(qkv, Trees(tiles, ends, has_branches))
     (gradient,) = torch.autograd.grad((found * weights).sum(), qkv)
     exact = qkv.detach().double().requires_grad_()
     expected = by_one_large_mask(exact, tiles, ends)
