@@ -171,6 +171,7 @@ class RunFolder:
         """
         *_, newest = self.checkpoints()
         self._link("last", newest / "model")
+        (self.path / f"best{_UNFINISHED}").unlink(missing_ok=True)
         for folder in (self._checkpoints, self._models):
             for unfinished in folder.glob(f"*{_UNFINISHED}"):
                 shutil.rmtree(unfinished)

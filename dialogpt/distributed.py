@@ -3,13 +3,20 @@
 Started by `accelerate launch`, or plainly: the same code serves both.
 """
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from typing import Any, Literal
 
 import torch
 import torch.distributed
 from accelerate import Accelerator, PartialState
-from accelerate.utils import GradientAccumulationPlugin, parse_flag_from_env
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    GradientAccumulationPlugin,
+    parse_flag_from_env,
+)
 
 from dialogpt.command_line import UserError
 
@@ -17,6 +24,9 @@ ResolvedPrecision = Literal["bf16", "fp16", "fp32"]
 
 _BF16_CAPABILITY = (8, 0)
 """Ampere is the first generation of NVIDIA GPUs that computes in bfloat16."""
+
+_PATIENCE = timedelta(minutes=30)
+"""For a rank that does not answer; the first one may be writing a large checkpoint."""
 
 
 def choose_precision(
@@ -69,6 +79,8 @@ def start_accelerator(wanted_precision: str) -> tuple[Accelerator, ResolvedPreci
         cpu=on_cpu,
         mixed_precision="no" if precision == "fp32" else precision,
         gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+        # What travels between ranks is what the optimizer reads, without a copy and its memory.
+        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
     return accelerator, precision
 
@@ -78,17 +90,61 @@ def num_ranks() -> int:
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
-def sum_over_ranks(values: Sequence[float], device: torch.device) -> list[float]:
-    """Each value summed over all ranks, in double precision; the same numbers on every rank."""
+def sum_over_ranks(values: Sequence[float]) -> list[float]:
+    """Each value summed over all ranks, in double precision; the same numbers on every rank.
+
+    They travel between the hosts' processors: nothing waits for what the devices compute.
+
+    Raises:
+        UserError: another rank has died, or does not answer.
+    """
     if num_ranks() == 1:
         return list(values)
-    summed = torch.tensor(values, dtype=torch.float64, device=device)
-    torch.distributed.all_reduce(summed)
+    summed = torch.tensor(values, dtype=torch.float64)
+    with _other_ranks_named():
+        torch.distributed.all_reduce(summed, group=_hosts())
     result: list[float] = summed.tolist()
     return result
 
 
+def least_of_ranks(value: float) -> float:
+    """The smallest of the ranks' values, in double precision; the same on every rank."""
+    if num_ranks() == 1:
+        return value
+    least = torch.tensor([value], dtype=torch.float64)
+    with _other_ranks_named():
+        torch.distributed.all_reduce(least, torch.distributed.ReduceOp.MIN, group=_hosts())
+    return float(least)
+
+
 def wait_for_all_ranks() -> None:
-    """Return when every rank has come here."""
+    """Return when every rank has come here.
+
+    Raises:
+        UserError: another rank has died, or does not come.
+    """
     if num_ranks() > 1:
-        torch.distributed.barrier()
+        with _other_ranks_named():
+            torch.distributed.barrier(group=_hosts())
+
+
+@cache
+def _hosts() -> Any:
+    """All ranks, joined by gloo, whatever joins their devices; made by all of them together.
+
+    accelerate joins GPUs by NCCL alone, and a number that comes from there is one to wait for.
+    """
+    return torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
+
+
+@contextmanager
+def _other_ranks_named() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        rank = torch.distributed.get_rank()
+        raise UserError(
+            f"rank {rank}: expected all {num_ranks()} processes to go on, but one has ended or has "
+            f"not answered for {_PATIENCE}; its own message says why. The same command goes on "
+            f"from the newest checkpoint ({str(error).splitlines()[0]})"
+        ) from error

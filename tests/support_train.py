@@ -1,6 +1,7 @@
 """Tiny shards and configs for tests of data, models and training."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -135,6 +136,25 @@ def train_command(settings: dict[str, Any], folder: Path, *, num_ranks: int = 1)
     return [sys.executable, *launcher, "dialogpt.train", "--config", str(path)]
 
 
+def free_port() -> str:
+    """Of this machine, for ranks to meet at."""
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+        return str(there.getsockname()[1])
+
+
+def launch_command(settings: dict[str, Any], folder: Path, config: str, *options: str) -> list[str]:
+    """The words of `accelerate launch` with a file of configs/accelerate, and more options.
+
+    The files for GPUs start several processes on a CPU too; that for a CPU starts one.
+    """
+    path = folder / f"{Path(settings['output']).name}.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    launcher = ["-m", "accelerate.commands.launch", "--config_file"]
+    launcher += [str(ROOT / "configs" / "accelerate" / config), *options]
+    return [sys.executable, *launcher, "-m", "dialogpt.train", "--config", str(path)]
+
+
 def environment() -> dict[str, str]:
     """For a command started from any folder: this checkout, one thread."""
     return {
@@ -155,9 +175,14 @@ def train_here(settings: dict[str, Any], folder: Path) -> int:
 def run_training(
     settings: dict[str, Any], folder: Path, *, num_ranks: int = 1
 ) -> subprocess.CompletedProcess[str]:
-    """Train in a process of its own and wait for it."""
+    """Train in a process of its own, or one a rank, and wait for the end."""
+    return run_to_end(train_command(settings, folder, num_ranks=num_ranks), folder)
+
+
+def run_to_end(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder and wait for the end."""
     return subprocess.run(
-        train_command(settings, folder, num_ranks=num_ranks),
+        command,
         env=environment(),
         cwd=folder,
         capture_output=True,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dialogpt.config import OptimizerConfig
+from dialogpt.train.sharding import gathered, let_go, share_like
 
 
 def build_optimizer(
@@ -41,19 +42,21 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dic
     """The optimizer's state as `<parameter name>.<quantity>` -> tensor, for safetensors.
 
     By name and not by number, so that it can be read without this code and survives a change in the
-    order of parameters.
+    order of parameters. Whole tensors, on the first rank; none on the others. All take part.
     """
-    return {
+    let_go(model)  # or its parameters would not be those that the optimizer knows
+    state = {
         f"{name}.{quantity}": value
         for name, parameter in model.named_parameters()
         for quantity, value in optimizer.state.get(parameter, {}).items()
     }
+    return gathered(state)
 
 
 def load_optimizer_tensors(
     optimizer: torch.optim.Optimizer, model: nn.Module, tensors: dict[str, Tensor]
 ) -> None:
-    """Put back what `optimizer_tensors` took.
+    """Put back what `optimizer_tensors` took; every rank has read all of it.
 
     Raises:
         ValueError: a tensor belongs to no parameter, or a parameter has another shape.
@@ -74,7 +77,10 @@ def load_optimizer_tensors(
                 f"{names[id(parameter)]}: expected state of shape {tuple(parameter.shape)}, found "
                 f"{tuple(entry['exp_avg'].shape)}"
             )
-        state[number] = entry
+        state[number] = {
+            quantity: share_like(value, parameter) if value.ndim else value
+            for quantity, value in entry.items()
+        }
     if by_name:
         raise ValueError(f"optimizer state of unknown parameters: {', '.join(sorted(by_name))}")
     # Through torch's own loader, which puts each tensor on its parameter's device.

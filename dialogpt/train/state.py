@@ -16,13 +16,14 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from dialogpt.checkpoint import STATE_FILE, ModelCard, RunFolder, SavableModel, write_model_folder
+from dialogpt.checkpoint import STATE_FILE, ModelCard, RunFolder, write_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.distributed import wait_for_all_ranks
 from dialogpt.records import write_json
 from dialogpt.seeding import random_state, restore_random_state
 from dialogpt.train.optim import load_optimizer_tensors, optimizer_tensors
 from dialogpt.train.progress import Progress
+from dialogpt.train.sharding import savable
 
 _OPTIMIZER_FILE = "optimizer.safetensors"
 
@@ -34,12 +35,14 @@ class Identity:
     Attributes:
         num_ranks: processes.
         shards: fingerprint of the training split.
-        layout: packed or padded.
+        layout: packed, padded or tree.
+        micro_batch_tokens: noted for a run that goes on, where the settings say "auto".
     """
 
     num_ranks: int
     shards: str
     layout: str = "padded"
+    micro_batch_tokens: int = 0
 
 
 def save_checkpoint(
@@ -59,10 +62,13 @@ def save_checkpoint(
     wait_for_all_ranks()
     folder = run_folder.unfinished(progress.step)
     save_file(random_state(), _random_file(folder, accelerator.process_index))
+    weights = savable(model)
     if accelerator.is_main_process:
-        savable: SavableModel = model  # type: ignore[assignment]  # a module with save()
-        write_model_folder(folder / "model", savable, tokenizer_folder=tokenizer_folder, card=card)
-        save_file(optimizer_tensors(optimizer, model), folder / _OPTIMIZER_FILE)
+        write_model_folder(folder / "model", weights, tokenizer_folder=tokenizer_folder, card=card)
+    del weights  # before the next ones are gathered
+    tensors = optimizer_tensors(optimizer, model)
+    if accelerator.is_main_process:
+        save_file(tensors, folder / _OPTIMIZER_FILE)
     wait_for_all_ranks()
     if accelerator.is_main_process:
         scaler = accelerator.scaler
@@ -71,6 +77,7 @@ def save_checkpoint(
             "num_ranks": identity.num_ranks,
             "shards": identity.shards,
             "layout": identity.layout,
+            "micro_batch_tokens": identity.micro_batch_tokens,
             "loss_scale": None if scaler is None else scaler.state_dict(),
         }
         write_json(folder / STATE_FILE, state)

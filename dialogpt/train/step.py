@@ -16,6 +16,7 @@ from dialogpt.data.batch import AnyBatch
 from dialogpt.distributed import num_ranks, sum_over_ranks
 from dialogpt.models.base import DialogueLoss
 from dialogpt.train.optim import set_learning_rate
+from dialogpt.train.sharding import is_shared, whole
 
 
 class TrainingDivergedError(UserError):
@@ -29,6 +30,7 @@ class StepResult:
     Attributes:
         loss_sums, loss_counts: by name, over all micro-batches and ranks.
         num_tokens, num_padded_tokens: without and with padding.
+        num_used_tokens: computed and no padding; what dialogues share counts once.
         num_skipped_dialogues: single turns, left out of the batches.
         grad_norm: before clipping; of the whole gradient, all ranks together.
         was_skipped: float16 overflowed; weights are as before, the loss scale is lower.
@@ -39,6 +41,7 @@ class StepResult:
     loss_counts: dict[str, int]
     num_tokens: int
     num_padded_tokens: int
+    num_used_tokens: int
     num_skipped_dialogues: int
     grad_norm: float
     was_skipped: bool
@@ -84,13 +87,14 @@ class BegunStep:
             batches = [local[i : i + width] for i in range(0, len(local), width)]
             are_finite = [all(map(isfinite, losses)) for losses in batches]
             raise self._updater.diverged(self._micro_batches, self._number, are_finite)
-        num_tokens, num_padded_tokens, num_skipped_dialogues, _ = self._totals
+        num_tokens, num_padded_tokens, num_used_tokens, num_skipped, _ = self._totals
         return StepResult(
             loss_sums=dict(zip(self._counts, summed, strict=True)),
             loss_counts=self._counts,
             num_tokens=num_tokens,
             num_padded_tokens=num_padded_tokens,
-            num_skipped_dialogues=num_skipped_dialogues,
+            num_used_tokens=num_used_tokens,
+            num_skipped_dialogues=num_skipped,
             grad_norm=grad_norm,
             was_skipped=not finite,
             stop_requested=self.stop_requested,
@@ -121,8 +125,8 @@ class Updater:
     """Makes optimizer steps on one model.
 
     Args:
-        model: a module with `DialogueLoss`; moved to the accelerator's device and, with several
-            ranks, wrapped so that gradients are averaged over them.
+        model: a module with `DialogueLoss`, placed by `place_model`; with several ranks it is
+            wrapped, unless they share it, so that gradients are averaged over them.
         optimizer: over the model's parameters; not wrapped by accelerate.
         accelerator: device, autocast and loss scaling.
         max_grad_norm: gradients are scaled down to it; 0 switches clipping off.
@@ -140,7 +144,7 @@ class Updater:
     ) -> None:
         assert isinstance(model, nn.Module)
         self._model = model
-        self._wrapped = accelerator.prepare_model(model)
+        self._wrapped = model if is_shared(model) else accelerator.prepare_model(model)
         self._optimizer = optimizer
         self._accelerator = accelerator
         self._max_grad_norm = max_grad_norm or float("inf")
@@ -222,7 +226,7 @@ class Updater:
     def _add_up(
         self, micro_batches: Sequence[AnyBatch], stop_requested: bool
     ) -> tuple[dict[str, int], list[int]]:
-        """The losses' counts, and tokens, padded tokens, skipped dialogues, stop requests.
+        """The losses' counts; tokens, padded, distinct ones, skipped dialogues, stop requests.
 
         Over all micro-batches and ranks, in one exchange and before the first forward pass.
         """
@@ -232,10 +236,11 @@ class Updater:
         local += [
             sum(batch.num_tokens for batch in micro_batches),
             sum(batch.num_padded_tokens for batch in micro_batches),
+            sum(batch.num_used_tokens for batch in micro_batches),
             sum(batch.num_skipped for batch in micro_batches),
             int(stop_requested),
         ]
-        totals = [int(total) for total in sum_over_ranks(local, self._accelerator.device)]
+        totals = [int(total) for total in sum_over_ranks(local)]
         return dict(zip(names, totals, strict=False)), totals[len(names) :]
 
     def _accumulate(
@@ -246,9 +251,12 @@ class Updater:
         local_sums = []
         for position, batch in enumerate(micro_batches):
             is_last = position == len(micro_batches) - 1
-            # Gradients travel once a step, with the last micro-batch.
-            with nullcontext() if is_last else self._accelerator.no_sync(self._wrapped):
-                sums = self._wrapped(batch.to(self._accelerator.device))
+            # Gradients travel once a step, with the last micro-batch. Those of a shared model
+            # travel at once: kept back, they would take the memory that sharing saves.
+            keeps_back = not is_last and not is_shared(self._model)
+            with self._accelerator.no_sync(self._wrapped) if keeps_back else nullcontext():
+                with self._accelerator.autocast():
+                    sums = self._wrapped(batch.to(self._accelerator.device))
                 # Divided by the true number of targets, not a mean of means; times the ranks,
                 # because the wrapper averages gradients over them.
                 terms = [sums[name] * (num_ranks / max(1, counts[name])) for name in counts]
@@ -261,7 +269,10 @@ class Updater:
         if self._accelerator.scaler is not None:
             self._accelerator.scaler.unscale_(self._optimizer)
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
-        return nn.utils.clip_grad_norm_(parameters, self._max_grad_norm)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = whole(nn.utils.get_total_norm(gradients))
+        nn.utils.clip_grads_with_norm_(parameters, self._max_grad_norm, norm)
+        return norm
 
     def diverged(
         self, micro_batches: Sequence[AnyBatch], number: int, is_finite: list[bool]

@@ -60,14 +60,15 @@ def validate(
     """The model's loss on this rank's batches and all others', without dropout.
 
     Args:
-        model: not wrapped: ranks may compute alone, there are no gradients to exchange.
+        model: not wrapped for gradients, of which there are none to exchange.
         steps: this rank's micro-batches; as many on every rank.
         accelerator: device and autocast.
     """
     model.eval()
     sums: list[Tensor] = []
     counts = [0.0, 0.0, 0.0]
-    with torch.inference_mode(), accelerator.autocast():
+    # Not inference_mode: weights that FSDP gathers in there could not be trained afterwards.
+    with torch.no_grad(), accelerator.autocast():
         for batches in steps:
             for batch in batches:
                 losses: dict[str, Tensor] = model(batch.to(accelerator.device))
@@ -79,7 +80,7 @@ def validate(
                 )
                 counts = [a + b for a, b in zip(counts, batch_counts, strict=True)]
     nll = float(torch.stack(sums).cpu().double().sum())  # one wait for the device, at the end
-    nll, num_tokens, num_words, num_chars = sum_over_ranks([nll, *counts], accelerator.device)
+    nll, num_tokens, num_words, num_chars = sum_over_ranks([nll, *counts])
     return ValidationResult(
         nll=nll, num_tokens=int(num_tokens), num_words=num_words, num_chars=num_chars
     )

@@ -5,12 +5,16 @@ import signal
 import subprocess
 import time
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
 from support_train import (
     environment,
+    free_port,
+    launch_command,
     merged,
+    run_to_end,
     run_training,
     tiny_settings,
     train_command,
@@ -41,8 +45,12 @@ def assert_same_run(broken, unbroken):
 
 
 def start(settings, folder):
+    return start_command(train_command(settings, folder), folder)
+
+
+def start_command(command, folder):
     return subprocess.Popen(
-        train_command(settings, folder),
+        command,
         env=environment(),
         cwd=folder,
         stdout=subprocess.DEVNULL,
@@ -125,3 +133,35 @@ def test_a_signal_finishes_the_step_and_saves_and_the_same_command_goes_on(
         resumed = run_training(settings, folder)
         assert resumed.returncode == 0, resumed.stderr
         assert_same_run(output, unbroken)
+
+
+def command_of(way, settings, folder):
+    """Two ranks that exchange gradients, or share weights."""
+    if way == "ddp":
+        return train_command(settings, folder, num_ranks=2)
+    options = ["--num_processes", "2", "--main_process_port", free_port()]
+    return launch_command(settings, folder, "fsdp.yaml", *options)
+
+
+@pytest.mark.parametrize(("way", "layout"), [("ddp", "packed"), ("fsdp", "padded")])
+def test_two_ranks_with_workers_go_on_to_the_same_weights_and_metrics(folder, way, layout):
+    outputs = {name: folder / f"{way}-{name}" for name in ("unbroken", "killed")}
+    changes = {"batch": {"layout": layout, "accumulation_steps": 1}, "data": {"num_workers": 2}}
+    settings = {
+        name: merged(tiny_settings(folder / "shards", output), merged(CHANGES, changes))
+        for name, output in outputs.items()
+    }
+    whole = run_to_end(command_of(way, settings["unbroken"], folder), folder)
+    assert whole.returncode == 0, whole.stderr
+    process = start_command(command_of(way, settings["killed"], folder), folder)
+    wait_for_checkpoint(process, outputs["killed"], 8)
+    # The launcher, its ranks, each in a session of its own, and their workers: as a power cut does.
+    launcher = psutil.Process(process.pid)
+    for one in [launcher, *launcher.children(recursive=True)]:
+        one.kill()
+    process.communicate(timeout=60)
+    assert not (outputs["killed"] / "checkpoints" / "step-00000048").exists()
+    resumed = run_to_end(command_of(way, settings["killed"], folder), folder)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Going on after step" in resumed.stderr
+    assert_same_run(outputs["killed"], outputs["unbroken"])

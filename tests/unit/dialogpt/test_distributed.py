@@ -50,7 +50,23 @@ def test_the_launchers_accumulation_does_not_scale_the_loss(monkeypatch):
     assert weight.grad.item() == 3.0
 
 
+@pytest.mark.parametrize(
+    ("operation", "meet"),
+    [("all_reduce", lambda: sum_over_ranks([1.0])), ("barrier", wait_for_all_ranks)],
+)
+def test_a_rank_that_is_gone_is_an_error_that_says_what_to_do(operation, meet, monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setattr("dialogpt.distributed.num_ranks", lambda: 2)
+    monkeypatch.setattr("dialogpt.distributed._hosts", lambda: None)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
+    monkeypatch.setattr(torch.distributed, operation, fails)
+    with pytest.raises(UserError, match=r"rank 1: expected all 2 .* \(Connection closed by peer\)"):
+        meet()
+
+
 def test_a_single_process_is_its_own_sum():
     assert num_ranks() == 1
-    assert sum_over_ranks([1.5, 2.0], torch.device("cpu")) == [1.5, 2.0]
+    assert sum_over_ranks([1.5, 2.0]) == [1.5, 2.0]
     wait_for_all_ranks()
