@@ -13,18 +13,26 @@ from accelerate import Accelerator
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from dialogpt.checkpoint import ModelCard, RunFolder, write_model_folder
+from dialogpt.checkpoint import ModelCard, RunFolder, SavableModel, write_model_folder
 from dialogpt.config import TrainConfig
 from dialogpt.data.batch import AnyBatch
 from dialogpt.data.loader import StepLoader
 from dialogpt.distributed import wait_for_all_ranks
 from dialogpt.run_log import RunLog
 from dialogpt.train.progress import Progress, Totals
-from dialogpt.train.report import interval_metrics, short_form, warn_if_overfitting
+from dialogpt.train.report import (
+    TimeLeft,
+    interval_metrics,
+    short_form,
+    utilisation_share,
+    warn_if_overfitting,
+)
 from dialogpt.train.schedule import learning_rate
+from dialogpt.train.sharding import savable
 from dialogpt.train.state import Identity, save_checkpoint
 from dialogpt.train.step import BegunStep, StepResult, TrainingDivergedError, Updater
 from dialogpt.train.stop_signal import StopSignal
+from dialogpt.train.utilisation import Utilisation
 from dialogpt.train.validate import validate
 
 logger = logging.getLogger(__name__)
@@ -48,6 +56,7 @@ class Parts:
         card: of the model; step and valid_loss are filled in when it is written.
         identity: what the order of the data depends on.
         total_steps: the last step.
+        utilisation: turns speed into a share of what the devices can; None where that is unknown.
     """
 
     model: Any
@@ -62,6 +71,7 @@ class Parts:
     card: ModelCard
     identity: Identity
     total_steps: int
+    utilisation: Utilisation | None = None
 
 
 class Trainer:
@@ -79,6 +89,7 @@ class Trainer:
         self._progress = progress
         self._step_seconds = self._waiting_seconds = 0.0
         self._num_timed_tokens = 0  # since_log may count steps of a former process
+        self._time_left = TimeLeft(parts.total_steps)
         # In a log file a bar is noise; there, each line of metrics is a log line.
         self._shows_bar = parts.log is not None and sys.stderr.isatty()
 
@@ -201,12 +212,17 @@ class Trainer:
         values["epoch"] = progress.epoch + progress.step_in_epoch / self._steps_in_epoch()
         values["tokens_per_second"] = num_timed_tokens / seconds
         values["waiting_share"] = waiting / seconds
+        if self._parts.utilisation is not None:
+            values["mfu"] = utilisation_share(
+                self._parts.utilisation, totals, tokens_per_second=values["tokens_per_second"]
+            )
         if not result.was_skipped:
             values["grad_norm"] = result.grad_norm
         self._parts.log.write("train", progress.step, values)
         shown = short_form(values)
         bar.set_postfix(shown)
-        if not self._shows_bar:
+        if not self._shows_bar:  # the bar has a clock of its own
+            shown["left"] = self._time_left.after(progress.step)
             text = "  ".join(f"{name} {value}" for name, value in shown.items())
             logger.info("step %d/%d  %s", progress.step, self._parts.total_steps, text)
 
@@ -240,18 +256,22 @@ class Trainer:
             "  (best)" if is_best else "",
         )
         warn_if_overfitting(progress, before)
-        if is_best and parts.accelerator.is_main_process:
-            parts.run_folder.publish_best(progress.step, self._write_model)
+        if is_best:
+            weights = savable(parts.model)
+            if parts.accelerator.is_main_process:
+                parts.run_folder.publish_best(
+                    progress.step, lambda folder: self._write_model(folder, weights)
+                )
         wait_for_all_ranks()
 
     def _card(self) -> ModelCard:
         progress, card = self._progress, self._parts.card
         return card.at(step=progress.step, valid_loss=progress.valid_loss)
 
-    def _write_model(self, folder: Path) -> None:
+    def _write_model(self, folder: Path, weights: SavableModel) -> None:
         write_model_folder(
             folder,
-            self._parts.model,
+            weights,
             tokenizer_folder=self._parts.tokenizer_folder,
             card=self._card(),
         )

@@ -2,8 +2,12 @@
 
 import logging
 import math
+from time import perf_counter
+
+from tqdm import tqdm
 
 from dialogpt.train.progress import Progress, Totals
+from dialogpt.train.utilisation import Utilisation
 from dialogpt.train.validate import perplexity
 
 logger = logging.getLogger(__name__)
@@ -34,15 +38,59 @@ def interval_metrics(progress: Progress, totals: Totals, *, learning_rate: float
     }
 
 
+def utilisation_share(
+    utilisation: Utilisation, totals: Totals, *, tokens_per_second: float
+) -> float:
+    """Model FLOPs utilisation over some steps.
+
+    Args:
+        utilisation: of the run's model and devices.
+        totals: sums over the steps.
+        tokens_per_second: over all ranks; a token that dialogues share counts in each of them, and
+            here once.
+    """
+    target_share = totals.loss_counts.get("nll", 0) / max(1, totals.num_tokens)
+    computed_per_second = tokens_per_second / max(1.0, totals.paths_per_token)
+    return utilisation.share(computed_per_second, target_share=target_share)
+
+
+class TimeLeft:
+    """Says when training will be over, for lines without a bar.
+
+    By the clock since the first line, so validations and checkpoints count, and compiling, which
+    comes before it, does not.
+
+    Args:
+        total_steps: the last step.
+    """
+
+    def __init__(self, total_steps: int) -> None:
+        self._total_steps = total_steps
+        self._first: tuple[int, float] | None = None  # step, seconds
+
+    def after(self, step: int) -> str:
+        """Hours, minutes and seconds left after a step; "?" at the first line."""
+        now = perf_counter()
+        if self._first is None:
+            self._first = step, now
+        first_step, began = self._first
+        if step == first_step:
+            return "?"
+        seconds = (now - began) / (step - first_step) * (self._total_steps - step)
+        return tqdm.format_interval(seconds)
+
+
 def short_form(metrics: Metrics) -> dict[str, str]:
     """What stands at the end of the progress bar; tokens a second are without padding."""
     loss = metrics.get("loss", math.nan)
+    mfu = {"mfu": f"{metrics['mfu']:.0%}"} if "mfu" in metrics else {}
     return {
         "loss": f"{loss:.3f}",
         "ppl": f"{perplexity(loss):.1f}",
         "tok/s": f"{metrics['tokens_per_second']:,.0f}",
         "pad": f"{metrics['padding_share']:.0%}",
         "wait": f"{metrics['waiting_share']:.0%}",
+        **mfu,
         "lr": f"{metrics['learning_rate']:.1e}",
     }
 

@@ -11,23 +11,32 @@ from accelerate import Accelerator
 
 from dialogpt.checkpoint import ModelCard, RunFolder, read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError, require_folder
-from dialogpt.config import BatchConfig, TrainConfig
+from dialogpt.config import BatchConfig, TrainConfig, token_budget
 from dialogpt.data.loader import StepLoader
 from dialogpt.data.manifest import Manifest, read_manifest
-from dialogpt.distributed import num_ranks, start_accelerator, wait_for_all_ranks
+from dialogpt.distributed import (
+    ResolvedPrecision,
+    num_ranks,
+    start_accelerator,
+    wait_for_all_ranks,
+)
 from dialogpt.folders import sole_use
-from dialogpt.models.gpt2 import DialogueModel, build_gpt2, num_parameters
-from dialogpt.records import write_text
-from dialogpt.run_log import RunLog
+from dialogpt.models.gpt2 import DialogueModel, build_gpt2, gpt2_sizes, num_parameters
+from dialogpt.records import write_json, write_text
+from dialogpt.run_log import FACTS_FILE, RunLog
 from dialogpt.seeding import seed_everything
 from dialogpt.tokenization import load_tokenizer
+from dialogpt.train.facts import run_facts, utilisation_of
 from dialogpt.train.layout import with_layout
 from dialogpt.train.loop import Parts, Trainer
+from dialogpt.train.memory import with_budget
 from dialogpt.train.optim import build_optimizer
 from dialogpt.train.progress import Progress
-from dialogpt.train.settings import CONFIG_FILE, check_same_config
+from dialogpt.train.settings import CONFIG_FILE, check_same_config, flat_settings
+from dialogpt.train.sharding import is_asked_for, is_shared, place_model
 from dialogpt.train.state import Identity, read_state, restore_checkpoint
 from dialogpt.train.step import Updater
+from dialogpt.train.trackers import require_trackers, start_trackers
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +54,7 @@ def train(config: TrainConfig, resolved: str) -> int:
     Raises:
         UserError: data, tokenizer, checkpoint or run folder are not what the config needs.
     """
+    require_trackers(config.trackers)
     accelerator, precision = start_accelerator(config.precision)
     logging.basicConfig(format="%(message)s")
     # One voice: the other ranks would say the same; their errors are printed.
@@ -67,7 +77,7 @@ def _go_on(
     manifests: dict[str, Manifest],
     run_folder: RunFolder,
     accelerator: Accelerator,
-    precision: str,
+    precision: ResolvedPrecision,
 ) -> int:
     """Train from the newest checkpoint, or from the beginning; as `train`, in a locked folder."""
     output = run_folder.path
@@ -87,9 +97,20 @@ def _go_on(
         logger.info("%s: training is finished: %s", output, progress.finished)
         return 0
 
+    config = with_budget(
+        config,
+        gpt2_sizes(config.model, vocab_size=manifests["train"].vocab_size),
+        device=accelerator.device,
+        num_shares=num_ranks() if is_asked_for() else 1,
+        former=None if state is None else state.get("micro_batch_tokens"),
+    )
+    identity = replace(identity, micro_batch_tokens=token_budget(config.batch))
     parts = _build(config, manifests, run_folder, accelerator, identity, checkpoint)
+    parts = replace(parts, utilisation=utilisation_of(parts, precision))
+    facts = run_facts(config, parts, precision)
     if accelerator.is_main_process:
         write_text(output / CONFIG_FILE, resolved)
+        write_json(output / FACTS_FILE, facts)
     _describe(config, parts, precision)
     if checkpoint is not None and state is not None:
         logger.info("Going on after step %d from %s", progress.step, checkpoint)
@@ -102,7 +123,17 @@ def _go_on(
         )
     log = None
     if accelerator.is_main_process:
-        log = RunLog(output, last_step=progress.step, tensorboard=config.tensorboard)
+        log = RunLog(
+            output,
+            last_step=progress.step,
+            tensorboard=config.tensorboard,
+            trackers=start_trackers(
+                config.trackers,
+                output,
+                settings={**flat_settings(resolved), **facts},
+                resumed=progress.step > 0,
+            ),
+        )
     try:
         return Trainer(config, replace(parts, log=log), progress).run()
     finally:
@@ -145,7 +176,7 @@ def _build(
     seed_everything(config.seed)  # without the rank: all ranks begin with the same weights
     model = _build_model(config, manifest, checkpoint)
     seed_everything(config.seed, rank=accelerator.process_index)
-    model.to(accelerator.device)
+    place_model(model, accelerator)
     optimizer = build_optimizer(
         model, config.optimizer, learning_rate=config.schedule.learning_rate
     )
@@ -237,6 +268,7 @@ def _build_model(config: TrainConfig, manifest: Manifest, checkpoint: Path | Non
         vocab_size=manifest.vocab_size,
         eos_id=manifest.eos_id,
         compiled=config.compile and torch.cuda.is_available(),
+        recomputes=config.batch.activation_checkpointing,
     )
     num_positions = model.language_model.config.n_positions
     if config.data.max_seq_len > num_positions:
@@ -256,12 +288,13 @@ def _describe(config: TrainConfig, parts: Parts, precision: str) -> None:
     valid = parts.valid_loader.num_dialogues if parts.valid_loader else 0
     logger.info("Run folder   %s", config.output)
     logger.info(
-        "Model        %s, %s parameters, %s on %s x %d",
+        "Model        %s, %s parameters, %s on %s x %d%s",
         config.direction,
         f"{num_parameters(parts.model):,}",
         precision,
         parts.accelerator.device.type,
         parts.identity.num_ranks,
+        ", each with a share (FSDP)" if is_shared(parts.model) else "",
     )
     logger.info(
         "Dialogues    %s to train on, %s to validate on, %s",

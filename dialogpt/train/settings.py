@@ -15,9 +15,11 @@ _FREE_KEYS = {
     "data.num_workers",
     "log_every_steps",
     "tensorboard",
+    "trackers",
     "checkpoint.every_steps",
     "checkpoint.keep_last",
     "compile",
+    "batch.activation_checkpointing",
     # "auto" may mean another layout on another machine: `train.state` compares what it came to.
     "batch.layout",
 }
@@ -35,8 +37,8 @@ def check_same_config(path: Path, resolved: str) -> None:
     """
     if not path.is_file():
         return
-    former = _flat(yaml.safe_load(path.read_text(encoding="utf-8")))
-    now = _flat(yaml.safe_load(resolved))
+    former = flat_settings(path.read_text(encoding="utf-8"))
+    now = flat_settings(resolved)
     differing = [
         f"{key}: {former.get(key)!r} there, {now.get(key)!r} here"
         for key in sorted(former.keys() | now.keys())
@@ -47,6 +49,11 @@ def check_same_config(path: Path, resolved: str) -> None:
             f"{path.parent}: expected the settings that the run began with, found other ones "
             f"({'; '.join(differing)}); name another --output, or give the former settings"
         )
+
+
+def flat_settings(resolved: str) -> dict[str, Any]:
+    """Dotted name -> value of settings in YAML: {"model.num_layers": 12, ...}."""
+    return _flat(yaml.safe_load(resolved))
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

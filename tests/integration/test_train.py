@@ -57,7 +57,7 @@ def test_a_run_leaves_models_checkpoint_metrics_curves_and_its_config(trained):
     run, settings, _ = trained
     assert {path.name for path in run.iterdir()} == {
         *("best", "last", "checkpoints", "models"),
-        *("config.yaml", "metrics.jsonl", "tensorboard", ".lock"),
+        *("config.yaml", "metrics.jsonl", "run.json", "tensorboard", ".lock"),
     }
     kept = yaml.safe_load((run / "config.yaml").read_text())
     assert kept["schedule"] == settings["schedule"]

@@ -1,0 +1,1 @@
+"""What training runs have left, drawn: a page, or one picture."""

@@ -1,0 +1,137 @@
+"""What is drawn: numbers of metrics.jsonl over steps, and the same in words."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dialogpt.report.formats import count, decimal, percent
+from dialogpt.report.notices import MAX_WAITING_SHARE
+from dialogpt.report.runs import Record, Run, mean_loss
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """A number of the lines of metrics, over steps.
+
+    Attributes:
+        kind: the lines that have it: "train" or "valid".
+        key: its name there.
+        title: of the figure; label: of its axis.
+        written: how its values are written.
+        logarithmic: whether the axis is, where values are more than ten times apart.
+        limit: a value that it should stay below; 0 for none.
+    """
+
+    kind: str
+    key: str
+    title: str
+    label: str
+    written: Callable[[float], str]
+    logarithmic: bool = False
+    limit: float = 0.0
+
+    def points(self, run: Run) -> tuple[list[int], list[float]]:
+        """Steps and values; lines without the number are left out."""
+        records = run.train if self.kind == "train" else run.valid
+        found = [(record["step"], record[self.key]) for record in records if self.key in record]
+        return [step for step, _ in found], [value for _, value in found]
+
+
+CURVES = (
+    Curve(
+        kind="valid",
+        key="perplexity",
+        title="Perplexity on the validation dialogues",
+        label="perplexity a token",
+        written=lambda value: decimal(value, 1),
+        logarithmic=True,
+    ),
+    Curve(
+        kind="train",
+        key="learning_rate",
+        title="Learning rate",
+        label="learning rate",
+        written=lambda value: f"{value:.2e}",
+    ),
+    Curve(
+        kind="train",
+        key="grad_norm",
+        title="Norm of the gradient before clipping",
+        label="gradient norm",
+        written=lambda value: decimal(value, 2),
+        logarithmic=True,
+    ),
+    Curve(
+        kind="train",
+        key="tokens_per_second",
+        title="Speed, without padding",
+        label="tokens a second",
+        written=count,
+    ),
+    Curve(
+        kind="train",
+        key="mfu",
+        title="Model FLOPs utilisation",
+        label="share of the devices' peak rate",
+        written=percent,
+    ),
+    Curve(
+        kind="train",
+        key="waiting_share",
+        title="Waiting for data",
+        label="share of the time",
+        written=percent,
+        limit=MAX_WAITING_SHARE,
+    ),
+    Curve(
+        kind="train",
+        key="padding_share",
+        title="Padding",
+        label="share of computed tokens",
+        written=percent,
+    ),
+)
+LOSS = Curve(
+    kind="valid",
+    key="loss",
+    title="Loss",
+    label="nats a token",
+    written=lambda value: decimal(value, 3),
+)
+
+
+def train_loss_points(run: Run) -> tuple[list[int], list[float]]:
+    """Steps and losses as logged; steps that float16 overflow undid have none."""
+    lines = [record for record in run.train if "loss" in record]
+    return [record["step"] for record in lines], [record["loss"] for record in lines]
+
+
+def smoothed(train: Sequence[Record]) -> list[tuple[int, float]]:
+    """Steps and training losses, each over a twentieth of all lines, those around it.
+
+    Empty where there are too few lines for that to say anything.
+    """
+    lines = [record for record in train if "loss" in record]
+    reach = len(lines) // 40
+    if reach < 1:
+        return []
+    points = []
+    for number, record in enumerate(lines):
+        # Cut on both sides alike, so that the ends do not lean to where there are lines.
+        near = min(reach, number, len(lines) - 1 - number)
+        loss = mean_loss(lines[number - near : number + near + 1])
+        if loss is not None:
+            points.append((record["step"], loss))
+    return points
+
+
+def in_words(run: Run, points: tuple[list[int], list[float]], curve: Curve, num_runs: int) -> str:
+    """The curve of a run in a sentence: where it begins and ends, and between what it moves."""
+    steps, values = points
+    if not steps:
+        return ""
+    who = f"{run.name}, " if num_runs > 1 else ""
+    return (
+        f"{who}from {curve.written(values[0])} at step {steps[0]:,} to "
+        f"{curve.written(values[-1])} at step {steps[-1]:,}, between "
+        f"{curve.written(min(values))} and {curve.written(max(values))}."
+    )

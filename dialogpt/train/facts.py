@@ -1,0 +1,52 @@
+"""What a run is, beyond its settings: kept with it as run.json, and told to trackers."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from dialogpt import __version__
+from dialogpt.config import TrainConfig
+from dialogpt.distributed import ResolvedPrecision
+from dialogpt.models.gpt2 import num_parameters
+from dialogpt.train.loop import Parts
+from dialogpt.train.utilisation import Utilisation, build_utilisation, device_name
+
+
+def utilisation_of(parts: Parts, precision: ResolvedPrecision) -> Utilisation | None:
+    """How speed becomes model FLOPs utilisation; None where the device's rate is not known."""
+    return build_utilisation(
+        parts.model,
+        parts.train_loader.planner.lengths,
+        device=parts.accelerator.device,
+        precision=precision,
+        num_ranks=parts.identity.num_ranks,
+    )
+
+
+def run_facts(config: TrainConfig, parts: Parts, precision: ResolvedPrecision) -> dict[str, Any]:
+    """Name -> plain value.
+
+    Args:
+        config: the run's, its layout decided.
+        parts: what it works with, `utilisation` too.
+        precision: of the products.
+    """
+    device, planner = parts.accelerator.device, parts.train_loader.planner
+    return {
+        "parameters": num_parameters(parts.model),
+        "device": device_name(device) or device.type,
+        "ranks": parts.identity.num_ranks,
+        "precision": precision,
+        "layout": config.batch.layout,
+        "train_dialogues": parts.train_loader.num_dialogues,
+        "valid_dialogues": parts.valid_loader.num_dialogues if parts.valid_loader else 0,
+        "tokens_an_epoch": int(planner.lengths.sum(dtype="int64")),
+        "steps_an_epoch": planner.num_steps(0),
+        "total_steps": parts.total_steps,
+        # Of all devices together; what mfu is a share of.
+        "peak_flops_a_second": parts.utilisation.peak_rate if parts.utilisation else None,
+        "dialogpt": __version__,
+        "torch": torch.__version__,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
