@@ -19,6 +19,7 @@ LAUNCH ?= $(PY) -m
 CONTEXTS ?= configs/decode/demo_contexts.jsonl
 EXTRACT_ARGS ?=
 TRAIN_ARGS ?=
+SWEEP_ARGS ?=
 DECODE_ARGS ?=
 
 # The data set that `make extract` makes: NAME, or the dumps' folder name, or the sample.
@@ -34,7 +35,7 @@ TOKENIZER ?= $(if $(filter sample,$(train_name)),train,gpt2)
 tokenizer_folder := $(if $(filter train,$(TOKENIZER)),$(data)/tokenizer,$(TOKENIZER))
 VOCAB_SIZE ?= 8000
 
-.PHONY: help install sample extract dialogues tokenizer shards train train-forward train-backward decode \
+.PHONY: help install sample extract dialogues tokenizer shards sweep train train-forward train-backward decode \
 	report report-data demo test test-slow lint format clean clean-data
 
 help:  ## list targets and variables
@@ -52,7 +53,7 @@ help:  ## list targets and variables
 	  'VOCAB_SIZE' 'pieces of a trained tokenizer ($(VOCAB_SIZE))' \
 	  'LAUNCH' 'how training starts, e.g. "accelerate launch --config_file F -m" ($(LAUNCH))' \
 	  'CONTEXTS' 'JSON Lines that `make decode` answers ($(CONTEXTS))' \
-	  'EXTRACT_ARGS' 'further options of `python -m data_prep extract`, and so TRAIN_ARGS, DECODE_ARGS' \
+	  'EXTRACT_ARGS' 'further options of `python -m data_prep extract`; so TRAIN_ARGS, SWEEP_ARGS, DECODE_ARGS' \
 	  'PYTHON' 'a Python of version 3.11 or newer ($(PYTHON))' \
 	  'VENV, PIP_ARGS' 'virtual environment ($(VENV)); options for pip install'
 	@echo
@@ -98,6 +99,12 @@ endif
 shards: tokenizer  ## dialogues -> LMDB shards
 	@$(PY) -m data_prep shards --dialogues $(data)/extracted --tokenizer '$(tokenizer_folder)' \
 	  --output $(data)/shards
+
+sweep: shards  ## choose the learning rate by validation loss, over short runs
+	@$(PY) -m dialogpt.sweep --config $(CONFIG) --data.shards $(data)/shards --output $(run)/sweep \
+	  --launcher '$(LAUNCH)' $(SWEEP_ARGS) $(TRAIN_ARGS)
+	@echo
+	@echo 'With make: make train CONFIG=$(CONFIG) TRAIN_ARGS="--schedule.learning_rate RATE"'
 
 train: train-forward train-backward  ## train the forward model, then the backward model
 	@# Where `python -m dialogpt.decode` looks when no model is named.

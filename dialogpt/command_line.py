@@ -1,12 +1,13 @@
 """Dataclass -> command line: YAML files, dotted overrides, one message for every mistake."""
 
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import yaml
@@ -50,7 +51,8 @@ def parse_config(
         parser.add_argument(
             f"--{name}", action=ActionYesNo(no_prefix="no_"), default=default, help=help_text
         )
-    options = parser.parse_args(_with_underscores(sys.argv[1:] if argv is None else argv))
+    words = _with_underscores(sys.argv[1:] if argv is None else argv)
+    options = parser.parse_args(_with_brackets(_with_plain_flags(words, flags), config_class))
     try:
         # jsonargparse hides a field named like a method of its namespaces ("keys") behind a mark.
         values = {
@@ -75,6 +77,90 @@ def _with_underscores(argv: Sequence[str]) -> list[str]:
             name = "--" + name[2:].replace("-", "_")
         words.append(name + equals + value)
     return words
+
+
+def _with_plain_flags(argv: Sequence[str], names: Iterable[str]) -> list[str]:
+    """The words with `--no_mmi` for `--mmi false` and `--mmi` for `--mmi true`.
+
+    Options inside a section take a value anyway, and nobody should have to know which do.
+    """
+    flags = {f"--{name}" for name in names}
+    words: list[str] = []
+    for word in argv:
+        name, equals, value = word.partition("=")
+        if equals and name in flags:
+            words.append(name)
+            word = value
+        if word in ("true", "false") and words and words[-1] in flags:
+            if word == "false":
+                words[-1] = f"--no_{words[-1][2:]}"
+        else:
+            words.append(word)
+    return words
+
+
+def split_options(
+    argv: Sequence[str], config_class: type
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Options that are fields of a dataclass, and all others: for a command with two of them.
+
+    Args:
+        argv: the words of the command line.
+        config_class: whose fields; `--help` counts as one of them.
+
+    Returns:
+        Two lists of options in their order, each the option's name and the words that follow it.
+    """
+    own = {"help", *(field.name for field in fields(config_class))}
+    own |= {f"no_{name}" for name in _bool_fields(config_class)}
+    taken: list[list[str]] = []
+    left: list[list[str]] = []
+    group = left
+    for word in argv:
+        if word.startswith("--") or word == "-h":
+            name = word.partition("=")[0][2:].replace("-", "_")
+            group = taken if name in own or word == "-h" else left
+            group.append([word])
+        elif group:
+            group[-1].append(word)
+        else:  # a word before any option: whose parser sees it will refuse it
+            left.append([word])
+    return taken, left
+
+
+def _with_brackets(argv: Sequence[str], config_class: type) -> list[str]:
+    """The words with `--seeds [1, 2]` for `--seeds 1 2`, where a field is a tuple[T, ...]."""
+    hints = get_type_hints(config_class)
+    tuples = {
+        field.name: get_args(hints[field.name])[0]
+        for field in fields(config_class)
+        if get_origin(hints[field.name]) is tuple
+    }
+    words: list[str] = []
+    items: list[str] = []
+    for word in [*argv, "--"]:
+        if not word.startswith("--") and items:
+            items.append(word)
+            continue
+        if items:
+            words += _bracketed(items, tuples[items[0].removeprefix("--")])
+            items = []
+        name, equals, value = word.partition("=")
+        if name.removeprefix("--") in tuples:
+            items = [name, value] if equals else [name]
+        else:
+            words.append(word)
+    return words[:-1]
+
+
+def _bracketed(words: list[str], item: Any) -> list[str]:
+    """An option and its values, as jsonargparse takes a list; as it is where that is given."""
+    name, *values = words
+    if not values or values[0].startswith("["):
+        return words
+    if item not in (int, float):
+        values = [json.dumps(value) for value in values]
+    return [name, f"[{', '.join(values)}]"]
 
 
 def _bool_fields(config_class: type) -> dict[str, tuple[bool, str]]:

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 LEVELS = [
     ("dialogpt.*.__main__", 5),
     ("dialogpt.report", 5),
+    ("dialogpt.report.*", 5),
     ("dialogpt", 0),
     ("dialogpt.records", 0),
     ("dialogpt.text", 0),
@@ -27,6 +28,7 @@ LEVELS = [
     ("dialogpt.models.*", 3),
     ("dialogpt.train.*", 4),
     ("dialogpt.decode.*", 4),
+    ("dialogpt.sweep.*", 4.5),
 ]
 DATA_PREP_MAY_IMPORT = {
     "dialogpt",

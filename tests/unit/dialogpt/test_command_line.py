@@ -142,6 +142,29 @@ def test_require_folder_says_what_it_found(tmp_path):
         require_folder(tmp_path / "absent", "a folder", "make it")
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--no_compile"], False),
+        (["--compile", "false"], False),
+        (["--compile=false"], False),
+        (["--compile", "true"], True),
+        (["--compile"], True),
+        (["--compile", "false", "--compile"], True),
+    ],
+)
+def test_a_switch_may_have_a_value(options, expected):
+    config, _ = parse(*options)
+    assert config.compile is expected
+
+
+@pytest.mark.parametrize("options", [["--compile", "maybe"], ["--compile=maybe"]])
+def test_a_switch_takes_no_other_value(options, capsys):
+    with pytest.raises(SystemExit):
+        parse(*options)
+    assert "maybe" in capsys.readouterr().err
+
+
 @dataclass
 class Inner:
     path: Path = Path("a/b")

@@ -1,0 +1,1 @@
+"""Short runs over a grid of learning rates."""
