@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support_train import encoded
 
-from dialogpt.data.features import fit_turns, make_features
+from dialogpt.data.chunks import in_columns
+from dialogpt.data.features import fit_turns, make_features, make_rows
 from dialogpt.records import IGNORE_INDEX
 
 EOS = 0
@@ -104,3 +107,38 @@ def test_a_cut_turn_counts_in_proportion():
         encoded([[1, 2], [3, 4, 5, 6, 7, 8]]), EOS, direction="forward", max_seq_len=6
     )
     assert forward.num_target_words == 3.0
+
+
+@given(
+    dialogues=st.lists(
+        st.tuples(
+            st.lists(st.lists(st.integers(1, 60_000), max_size=12), min_size=1, max_size=6),
+            st.lists(st.lists(st.integers(1, 60_000), max_size=5), max_size=2),
+        ),
+        max_size=6,
+    ),
+    limit=limits,
+    direction=st.sampled_from(["forward", "backward"]),
+)
+def test_rows_made_together_are_those_made_one_by_one(dialogues, limit, direction):
+    """Single turns, empty turns, knowledge in between, and dialogues that have to be cut."""
+    made = [
+        replace(
+            encoded(turns),
+            num_words=np.array([3 * len(turn) + 1 for turn in turns], np.uint32),
+            knowledge=tuple(np.array(sentence, np.uint16) for sentence in knowledge),
+        )
+        for turns, knowledge in dialogues
+    ]
+    together = make_rows(in_columns(made), EOS, direction=direction, max_seq_len=limit)
+    assert len(together) == len(made)
+    for dialogue, row in zip(made, together, strict=True):
+        alone = make_features(dialogue, EOS, direction=direction, max_seq_len=limit)
+        assert (row is None) == (alone is None)
+        if alone is None or row is None:
+            continue
+        assert row.input_ids.tolist() == alone.input_ids.tolist()
+        assert row.labels.tolist() == alone.labels.tolist()
+        assert (row.input_ids.dtype, row.labels.dtype) == (np.int64, np.int64)
+        assert row.num_target_words == alone.num_target_words
+        assert row.num_target_chars == alone.num_target_chars
