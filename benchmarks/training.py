@@ -2,6 +2,7 @@
 
     python benchmarks/training.py compare --nanogpt CHECKOUT
     python benchmarks/training.py profile --size 345M
+    python benchmarks/training.py memory
 
 Needs a CUDA GPU. Results go to docs/benchmarks.md. See README.md beside this file.
 """
@@ -9,11 +10,13 @@ Needs a CUDA GPU. Results go to docs/benchmarks.md. See README.md beside this fi
 import argparse
 import gc
 import importlib.metadata
+import itertools
 import json
 import platform
 import subprocess
 import sys
 from datetime import date
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -25,6 +28,7 @@ import torch
 
 from benchmarks.report import shown_command, table, write_section
 from benchmarks.training_data import dialogues_of, made_up_dialogues
+from benchmarks.training_memory import memory_cells
 from benchmarks.training_programs import NAMES, SIZES, Program, build, ours
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -40,7 +44,8 @@ The ceiling is what large bfloat16 matrix products reach on the same GPU, at 6 o
 parameter and token.
 
 * **ours, packed**: this project's step on dialogues laid end to end; **padded** on rows of like
-  length.
+  length; **trees** on threads with each turn once, where a token counts as often as dialogues have
+  it.
 * **nanoGPT**: compiled, on full rows of 1,024 random tokens: neither padding nor ends of dialogues.
 * **transformers, SDPA**: its GPT-2 and its loss under the same token budget.
 * **the release's loop**: eager attention, 64 rows of like length, all logits.
@@ -60,7 +65,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    commands = parser.add_subparsers(required=True, metavar="compare | profile")
+    commands = parser.add_subparsers(required=True, metavar="compare | profile | memory")
     comparison = commands.add_parser("compare", help="tokens a second of several programs")
     comparison.add_argument("--nanogpt", type=Path, help="checkout of karpathy/nanoGPT")
     comparison.add_argument("--sizes", nargs="+", default=list(SIZES), choices=SIZES)
@@ -71,8 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     comparison.set_defaults(command=_compare)
     profile = commands.add_parser("profile", help="what the time of our step goes to")
     profile.add_argument("--size", default="117M", choices=SIZES)
+    profile.add_argument("--layout", default="packed", choices=("packed", "padded", "tree"))
     profile.set_defaults(command=_profile)
-    for command in (comparison, profile):
+    memory = commands.add_parser("memory", help="the estimate of memory against what is taken")
+    memory.add_argument("--sizes", nargs="+", default=list(SIZES), choices=SIZES)
+    memory.add_argument("--document", type=Path, default=DOCUMENT)
+    memory.add_argument("--commit", default="", help="what git cannot tell there")
+    memory.set_defaults(command=_memory)
+    for command in (comparison, profile, memory):
         command.add_argument("--shards", type=Path, help="take dialogues from here")
         command.add_argument("--tokens", type=int, nargs="+", default=[32768, 65536])
     return parser
@@ -181,12 +192,18 @@ def _section(
         *("program", "at once", "tokens/s", "share of the ceiling", "to nanoGPT"),
         *("to the release's loop", "GiB"),
     ]
+    notes = [f"Large bfloat16 products reach {ceiling / 1e12:.0f} TFLOP/s", *_notes(options)]
+    lines = [f"### {size}", "", f"`{shown_command(sys.argv)}`", "", table(head, rows), ""]
+    return "\n".join([*lines, *(f"* {note}" for note in notes)])
+
+
+def _notes(options: argparse.Namespace) -> list[str]:
+    """What the numbers are of."""
     lengths = [sum(map(len, d.turns)) + len(d.turns) for _, d in options.dialogues]
     lengths = [min(length, 256) for length in lengths]
     source = "of shards" if options.shards else "made up"
-    notes = [
-        f"Hardware: {torch.cuda.get_device_name()}; large bfloat16 products reach "
-        f"{ceiling / 1e12:.0f} TFLOP/s",
+    return [
+        f"Hardware: {torch.cuda.get_device_name()}",
         f"Software: Python {platform.python_version()}, torch {torch.__version__}, transformers "
         f"{importlib.metadata.version('transformers')}",
         f"Project: commit {options.commit or _commit()}",
@@ -195,8 +212,6 @@ def _section(
         f"Each rate: median of {_ROUNDS} rounds of {_STEPS_PER_ROUND} steps, lowest and highest in "
         "brackets",
     ]
-    lines = [f"### {size}", "", f"`{shown_command(sys.argv)}`", "", table(head, rows), ""]
-    return "\n".join([*lines, *(f"* {note}" for note in notes)])
 
 
 def _ratio(rate: float, other: float) -> str:
@@ -214,9 +229,28 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def _memory(options: argparse.Namespace) -> None:
+    rows = []
+    for size in options.sizes:
+        for layout, recomputes in itertools.product(("packed", "padded"), (False, True)):
+            for tokens in options.tokens:
+                make = partial(
+                    ours, options.dialogues, size, tokens, layout=layout, recomputes=recomputes
+                )
+                result = _measured(make)
+                print(json.dumps({"size": size, "layout": layout, **result}), flush=True)
+                rows.append([size, layout, "yes" if recomputes else "", f"{tokens:,}"])
+                rows[-1] += memory_cells(size, layout, tokens, recomputes, result)
+    head = ["model", "layout", "checkpointing", "tokens at once", "tokens/s"]
+    head += ["GiB taken", "GiB estimated", "off by"]
+    lines = ["### Memory, and activation checkpointing", "", f"`{shown_command(sys.argv)}`", ""]
+    lines += [table(head, rows), "", *(f"* {note}" for note in _notes(options))]
+    write_section(options.document, "training", "memory", "\n".join(lines), preface=PREFACE)
+
+
 def _profile(options: argparse.Namespace) -> None:
-    """Print what the kernels of our packed step take, the longest first."""
-    program = ours(options.dialogues, options.size, max(options.tokens), packed=True)
+    """Print what the kernels of our step take, the longest first."""
+    program = ours(options.dialogues, options.size, max(options.tokens), layout=options.layout)
     for _ in range(_WARM_UP_STEPS):
         program.step()
     torch.cuda.synchronize()

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from dialogpt.config import Layout
 from dialogpt.data.dataset import IndexedDialogue, ShardDataset
 from dialogpt.data.manifest import read_manifest
 from dialogpt.data.sampler import BatchLimits, BatchPlanner
+from dialogpt.data.shards import num_shared_tokens
 from dialogpt.records import EncodedDialogue
 from dialogpt.tokenization import load_tokenizer
 
@@ -50,15 +52,27 @@ def _encoded(turns: tuple[np.ndarray, ...]) -> EncodedDialogue:
 
 
 def micro_batches(
-    dialogues: list[IndexedDialogue], *, tokens: int, packed: bool, rows: int = 0
+    dialogues: list[IndexedDialogue], *, tokens: int, layout: Layout, rows: int = 0
 ) -> list[list[IndexedDialogue]]:
     """The dialogues as the planner deals them; the last one, which is not full, is left out."""
     lengths = np.array([sum(map(len, d.turns)) + len(d.turns) for _, d in dialogues])
+    limits = BatchLimits(
+        micro_batch_tokens=tokens, packed=layout != "padded", max_micro_batch_size=rows
+    )
     planner = BatchPlanner(
         np.minimum(lengths, MAX_SEQ_LEN),
         np.array([0, len(dialogues)]),
-        limits=BatchLimits(micro_batch_tokens=tokens, packed=packed, max_micro_batch_size=rows),
+        limits=limits,
         seed=0,
+        shared=_shared(dialogues, lengths) if layout == "tree" else None,
     )
     steps = [[dialogues[index] for index in step[0]] for step in planner.steps(0)]
     return steps[:-1]
+
+
+def _shared(dialogues: list[IndexedDialogue], lengths: np.ndarray) -> np.ndarray:
+    """What the shards' index says of neighbours; see `dialogpt.data.dataset`."""
+    pairs = zip([None, *(d for _, d in dialogues)], (d for _, d in dialogues), strict=False)
+    shared = np.array([num_shared_tokens(before, dialogue) for before, dialogue in pairs])
+    is_whole = lengths <= MAX_SEQ_LEN
+    return np.where(is_whole & np.roll(is_whole, 1), shared, 0)

@@ -13,18 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 
 from benchmarks.training_data import EOS_ID, MAX_SEQ_LEN, VOCAB_SIZE, micro_batches
-from dialogpt.config import ModelConfig, OptimizerConfig
+from dialogpt.config import Layout, ModelConfig, OptimizerConfig
 from dialogpt.data.batch import Collator
 from dialogpt.data.dataset import IndexedDialogue
+from dialogpt.distributed import start_accelerator
 from dialogpt.models.gpt2 import build_gpt2
 from dialogpt.train.optim import build_optimizer
+from dialogpt.train.sharding import place_model
 from dialogpt.train.step import Updater
 
 SIZES = {"117M": (12, 768, 12), "345M": (24, 1024, 16), "762M": (36, 1280, 20)}
 """Name -> blocks, width, heads; the paper's names."""
+FOR_A_CPU = {"tiny": (2, 64, 2)}
+"""To try a benchmark out."""
 _ROWS_OF_THE_RELEASE = 64
 _RATE = 1e-5
 
@@ -43,17 +46,25 @@ class Program:
 
 
 def ours(
-    dialogues: list[IndexedDialogue], size: str, tokens: int, *, packed: bool, compiled: bool = True
+    dialogues: list[IndexedDialogue],
+    size: str,
+    tokens: int,
+    *,
+    layout: Layout,
+    compiled: bool = True,
+    recomputes: bool = False,
 ) -> Program:
-    """The project's own step, on batches as its loader makes them."""
-    layers, width, heads = SIZES[size]
+    """The project's own step, on batches as its loader makes them; every rank has its own."""
+    layers, width, heads = (SIZES | FOR_A_CPU)[size]
     torch.manual_seed(0)
     config = ModelConfig(
         num_layers=layers, hidden_size=width, num_heads=heads, max_positions=1024, dropout=0.0
     )
-    model = build_gpt2(config, vocab_size=VOCAB_SIZE, eos_id=EOS_ID, compiled=compiled)
-    accelerator = Accelerator(mixed_precision="bf16")
-    model.to(accelerator.device)
+    model = build_gpt2(
+        config, vocab_size=VOCAB_SIZE, eos_id=EOS_ID, compiled=compiled, recomputes=recomputes
+    )
+    accelerator, _ = start_accelerator("bf16" if torch.cuda.is_available() else "fp32")
+    place_model(model, accelerator)
     updater = Updater(
         model,
         build_optimizer(model, OptimizerConfig(), learning_rate=_RATE),
@@ -65,10 +76,15 @@ def ours(
         direction="forward",
         max_seq_len=MAX_SEQ_LEN,
         eos_id=EOS_ID,
-        packed_tokens=tokens if packed else 0,
+        packed_tokens=0 if layout == "padded" else tokens,
+        shares_turns=layout == "tree",
     )
-    groups = micro_batches(dialogues, tokens=tokens, packed=packed)[:8]
-    batches = itertools.cycle([collate(group).pin_memory() for group in groups])
+    groups = micro_batches(dialogues, tokens=tokens, layout=layout)
+    groups = groups[accelerator.process_index :: accelerator.num_processes][:8]
+    made = [collate(group) for group in groups]
+    if torch.cuda.is_available():
+        made = [batch.pin_memory() for batch in made]
+    batches = itertools.cycle(made)
     numbers = itertools.count(1)
     begun = deque([updater.begin([next(batches)], 0, learning_rate=_RATE)])
 
@@ -105,7 +121,7 @@ def transformers_padded(
     collate = Collator(direction="forward", max_seq_len=MAX_SEQ_LEN, eos_id=EOS_ID)
     rows = _ROWS_OF_THE_RELEASE if release else 0
     budget = rows * MAX_SEQ_LEN if release else tokens
-    groups = micro_batches(dialogues, tokens=budget, packed=False, rows=rows)
+    groups = micro_batches(dialogues, tokens=budget, layout="padded", rows=rows)
     groups = groups[:: max(1, len(groups) // 8)][:8]  # of all lengths
     batches = itertools.cycle([collate(group).pin_memory() for group in groups])
 
@@ -172,11 +188,12 @@ def build(
 ) -> list[tuple[str, Callable[[], Program]]]:
     """What is measured under a name: each way of setting it up; the fastest counts."""
     ways: dict[str, Callable[[int], Program]] = {
-        "ours, packed": lambda n: ours(dialogues, size, n, packed=True),
+        "ours, packed": lambda n: ours(dialogues, size, n, layout="packed"),
+        "ours, trees": lambda n: ours(dialogues, size, n, layout="tree"),
         "ours, packed, not compiled": lambda n: ours(
-            dialogues, size, n, packed=True, compiled=False
+            dialogues, size, n, layout="packed", compiled=False
         ),
-        "ours, padded": lambda n: ours(dialogues, size, n, packed=False),
+        "ours, padded": lambda n: ours(dialogues, size, n, layout="padded"),
         "transformers, SDPA": lambda n: transformers_padded(dialogues, size, n, attention="sdpa"),
         "the release's loop": lambda n: transformers_padded(dialogues, size, n, attention="eager"),
         "nanoGPT": lambda n: nanogpt(nanogpt_checkout, size, n),

@@ -142,8 +142,8 @@ def _shared(reader: ShardReader, max_seq_len: int) -> NDArray[Any]:
     sizes = reader.sizes
     if sizes.shape[1] < 3:
         raise UserError(
-            f"{reader.info.name}: expected shards that say which turns dialogues share, found those "
-            "of format version 1; write the shards again, or take batch.layout packed"
+            f"{reader.info.name}: expected shards that say which turns dialogues share, found "
+            "those of format version 1; write the shards again, or take batch.layout packed"
         )
     # A row that is shortened begins elsewhere: neither it nor the one after it can share.
     is_whole = sizes[:, 0] <= max_seq_len

@@ -189,7 +189,7 @@ def pack_pieces(
 def _spans(
     lengths: NDArray[np.int64], starts: NDArray[np.int64], parents: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Tokens before each piece on its way from the root, and the end of all that goes on from it."""
+    """For each piece: tokens before it on its way from the root; the end of all behind it."""
     depths, ends = np.zeros_like(lengths), starts + lengths
     children = np.flatnonzero(parents >= 0).tolist()
     for piece in children:

@@ -2,11 +2,11 @@
 
 An epoch goes through the chunks of all shards in a random order, a window of chunks at a time. The
 dialogues of a window are cut into micro-batches under a token budget: to be padded, they are sorted
-by length first; to be packed, they stay mixed; to share turns, neighbours that do stay together. The micro-batches of one optimizer step (ranks x
-accumulation steps) are neighbours in length or full, so no rank waits for another; the steps of a
-window are shuffled. What does not fill a step goes to the next window, and the last step of an
-epoch is filled by splitting. So every dialogue comes exactly once an epoch and every rank has the
-same number of micro-batches.
+by length first; to be packed, they stay mixed; to share turns, neighbours that do stay together.
+The micro-batches of one optimizer step (ranks x accumulation steps) are neighbours in length or
+full, so no rank waits for another; the steps of a window are shuffled. What does not fill a step
+goes to the next window, and the last step of an epoch is filled by splitting. So every dialogue
+comes exactly once an epoch and every rank has the same number of micro-batches.
 
 No data are read: lengths come from the shards' index. Going on from a saved position is planning
 again and skipping.

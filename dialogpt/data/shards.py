@@ -147,9 +147,11 @@ class ShardReader:
 
     @property
     def sizes(self) -> NDArray[np.uint32]:
-        """(dialogues, 3) uint32, memory-mapped: tokens with end-of-turn tokens; tokens of
-        knowledge; tokens that stand in the dialogue before too. In shards of version 1 without the
-        last column."""
+        """(dialogues, 3) uint32, memory-mapped.
+
+        Tokens with end-of-turn tokens; tokens of knowledge; tokens that the dialogue before has
+        too, a column that shards of version 1 lack.
+        """
         if self._sizes is None:
             if not self._sizes_file.is_file():
                 raise UserError(f"{self._sizes_file}: missing; write the shards again")

@@ -7,9 +7,10 @@ is a tree without branches: all its ends are its end, and the rule is plain caus
 
 A program takes one tile of one head; no tile reaches beyond its tree. Softmax is computed block by
 block with the running maximum of Dao et al. 2022 (arXiv:2205.14135), in float32. In a tree with
-branches most earlier tiles hold other branches, which end before this tile: they are passed over. The backward pass
-computes the probabilities again, those between two tiles twice, once for dK and dV and once for dQ:
-dialogues are short, and to add up dQ across programs would cost more than this does.
+branches most earlier tiles hold other branches, which end before this tile: they are passed over.
+The backward pass computes the probabilities again, those between two tiles twice, once for dK and
+dV and once for dQ: dialogues are short, and to add up dQ across programs would cost more than this
+does.
 """
 
 import triton

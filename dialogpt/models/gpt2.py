@@ -239,7 +239,7 @@ _LOADING_ERRORS = (OSError, ValueError, RuntimeError, SafetensorError)
 
 
 def _read_config(name: str, **changes: float) -> Any:
-    """transformers' config of a GPT-2; UserError for any other model, and where there is none."""
+    """The config of a GPT-2; UserError for any other model, and where there is none."""
     try:
         config = AutoConfig.from_pretrained(name, **changes)
     except _LOADING_ERRORS as error:

@@ -79,9 +79,7 @@ def _by_tree(qkv: Tensor, tiles: Tensor, ends: Tensor) -> Tensor:
 
 
 @torch.library.custom_op("dialogpt::tree_attention", mutates_args=())
-def _attend(
-    qkv: Tensor, tiles: Tensor, ends: Tensor, has_branches: bool
-) -> tuple[Tensor, Tensor]:
+def _attend(qkv: Tensor, tiles: Tensor, ends: Tensor, has_branches: bool) -> tuple[Tensor, Tensor]:
     """(N, H, D), and (H, N) float32: log2 of the softmax's denominators."""
     from dialogpt.models import attention_kernels as kernels
 
