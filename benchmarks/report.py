@@ -5,6 +5,7 @@ is measured again is replaced, the others stay.
 """
 
 import re
+import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -59,3 +60,15 @@ def write_section(path: Path, benchmark: str, section: str, text: str, *, prefac
     path.write_text(
         f"{head}{begin}\n{preface.strip()}\n\n{body.rstrip()}\n{end}{tail}", encoding="utf-8"
     )
+
+
+def project_commit() -> str:
+    """The checkout's commit, and whether something there is not committed."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty=, with uncommitted changes"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"

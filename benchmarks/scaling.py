@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
 
-from benchmarks.report import shown_command, table, write_section
+from benchmarks.report import project_commit, shown_command, table, write_section
 from benchmarks.training_data import MAX_SEQ_LEN, dialogues_of, made_up_dialogues
 from benchmarks.training_programs import FOR_A_CPU, SIZES, Program, ours
 from dialogpt.distributed import num_ranks, sum_over_ranks, wait_for_all_ranks
@@ -239,7 +239,7 @@ def _section(size: str, results: list[dict[str, Any]], options: argparse.Namespa
         f"Hardware: {hardware}",
         f"Software: Python {platform.python_version()}, torch {torch.__version__}, accelerate "
         f"{importlib.metadata.version('accelerate')}",
-        f"Project: commit {options.commit or _commit()}",
+        f"Project: commit {options.commit or project_commit()}",
         f"Date: {date.today()}",
         f"Dialogues: {source}, {results[0]['mean_row']:.0f} tokens on average, at most 256",
         f"Each rate: median of {_ROUNDS} rounds of {options.steps} steps, lowest and highest in "
@@ -248,17 +248,6 @@ def _section(size: str, results: list[dict[str, Any]], options: argparse.Namespa
     title = f"### {size}, {options.way.upper()}"
     lines = [title, "", f"`{shown_command(sys.argv)}`", "", table(head, rows), ""]
     return "\n".join([*lines, *(f"* {note}" for note in notes)])
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty=, with uncommitted changes"],
-        cwd=DOCUMENT.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

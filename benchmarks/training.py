@@ -13,7 +13,6 @@ import importlib.metadata
 import itertools
 import json
 import platform
-import subprocess
 import sys
 from datetime import date
 from functools import partial
@@ -26,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
 
-from benchmarks.report import shown_command, table, write_section
+from benchmarks.report import project_commit, shown_command, table, write_section
 from benchmarks.training_data import dialogues_of, made_up_dialogues
 from benchmarks.training_memory import memory_cells
 from benchmarks.training_programs import NAMES, SIZES, Program, build, ours
@@ -206,7 +205,7 @@ def _notes(options: argparse.Namespace) -> list[str]:
         f"Hardware: {torch.cuda.get_device_name()}",
         f"Software: Python {platform.python_version()}, torch {torch.__version__}, transformers "
         f"{importlib.metadata.version('transformers')}",
-        f"Project: commit {options.commit or _commit()}",
+        f"Project: commit {options.commit or project_commit()}",
         f"Date: {date.today()}",
         f"Dialogues: {source}, {sum(lengths) / len(lengths):.0f} tokens on average, at most 256",
         f"Each rate: median of {_ROUNDS} rounds of {_STEPS_PER_ROUND} steps, lowest and highest in "
@@ -216,17 +215,6 @@ def _notes(options: argparse.Namespace) -> list[str]:
 
 def _ratio(rate: float, other: float) -> str:
     return f"{rate / other:.2f}" if other else ""
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty=, with uncommitted changes"],
-        cwd=DOCUMENT.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"
 
 
 def _memory(options: argparse.Namespace) -> None:

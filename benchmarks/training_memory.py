@@ -12,9 +12,13 @@ def memory_cells(
     size: str, layout: str, tokens: int, recomputes: bool, result: dict[str, Any]
 ) -> list[str]:
     """Rate, memory taken and estimated, and how far apart, as cells of a table."""
-    layers, width, _ = SIZES[size]
+    layers, width, heads = SIZES[size]
     sizes = ModelSizes(
-        num_layers=layers, hidden_size=width, num_positions=1024, vocab_size=VOCAB_SIZE
+        num_layers=layers,
+        hidden_size=width,
+        num_heads=heads,
+        num_positions=1024,
+        vocab_size=VOCAB_SIZE,
     )
     expected = estimate(sizes, tokens, layout=layout, recomputes=recomputes).total / 2**30
     if not result["tokens_per_second"]:

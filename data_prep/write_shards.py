@@ -20,6 +20,7 @@ from data_prep.encode import encode_dialogues
 from data_prep.stages import JsonObject, Report, Stage, Unit, Workers, key_of, run_stage
 from dialogpt.command_line import UserError, parse_config, require_folder, run_command
 from dialogpt.data.manifest import (
+    FORMAT_VERSION,
     MANIFEST_FILE,
     Manifest,
     ShardInfo,
@@ -102,7 +103,7 @@ def write_shards(config: ShardsConfig, workers: Workers | None = None) -> list[M
         )
         units = {
             split: [
-                _unit(part, number, output / split, config, key_of(origin, file_sha256(part)))
+                _unit(part, number, output / split, config, shard_key(origin, file_sha256(part)))
                 for number, part in enumerate(parts[split])
             ]
             for split in SPLITS
@@ -138,6 +139,16 @@ def _open_split(folder: Path, stage: Stage[ShardTask], units: Sequence[Unit[Shar
         (folder / MANIFEST_FILE).unlink(missing_ok=True)
         for path in old:
             path.unlink()
+
+
+def shard_key(origin: dict[str, Any], digest: str) -> str:
+    """Stands for all that a shard depends on.
+
+    Args:
+        origin: what the folder is for.
+        digest: SHA-256 of the file of dialogues.
+    """
+    return key_of(origin, FORMAT_VERSION, digest)
 
 
 def write_shard(task: ShardTask, report: Report) -> JsonObject:

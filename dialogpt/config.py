@@ -57,8 +57,8 @@ class BatchConfig:
     accumulation_steps: int = 1
     """Micro-batches a device adds up for one optimizer step."""
     activation_checkpointing: bool = False
-    """Compute activations again in the backward pass instead of keeping them: an eighth to a fifth
-    of their memory, for about a quarter less speed."""
+    """Compute activations again in the backward pass instead of keeping them: a sixth of their
+    memory, for a quarter less speed or so."""
 
     def __post_init__(self) -> None:
         _require(

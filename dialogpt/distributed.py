@@ -143,8 +143,9 @@ def _other_ranks_named() -> Iterator[None]:
         yield
     except RuntimeError as error:
         rank = torch.distributed.get_rank()
+        said = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(
             f"rank {rank}: expected all {num_ranks()} processes to go on, but one has ended or has "
             f"not answered for {_PATIENCE}; its own message says why. The same command goes on "
-            f"from the newest checkpoint ({str(error).splitlines()[0]})"
+            f"from the newest checkpoint ({said})"
         ) from error

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from dialogpt.records import write_text
+from dialogpt.records import write_json, write_text
 
 METRICS_FILE = "metrics.jsonl"
 FACTS_FILE = "run.json"
-"""What the run is: model size, devices, data; of the process that trained last."""
+"""What the run is: model size, devices, data; of the process that trained last. And why training is
+over, once no checkpoint says so."""
 
 logger = logging.getLogger(__name__)
 
@@ -18,13 +19,14 @@ logger = logging.getLogger(__name__)
 class Tracker(Protocol):
     """A service that draws curves, such as trackio; points that it has cannot be taken back."""
 
-    @property
-    def goes_on(self) -> bool:
-        """Whether it has the lines that earlier processes of the run wrote."""
-        ...
+    def log(self, kind: str, step: int, values: dict[str, float | int]) -> None:
+        """Add the points of a line, unless the service has it already.
 
-    def log(self, values: dict[str, float | int], step: int) -> None:
-        """Add points: name of a curve -> value at a step."""
+        Args:
+            kind: "train" or "valid".
+            step: optimizer steps made.
+            values: name of a curve -> value.
+        """
         ...
 
     def finish(self) -> None:
@@ -40,8 +42,8 @@ class RunLog:
         last_step: the step of the checkpoint that the run goes on from; 0 for a new run. Later
             lines are dropped, and a line that was cut short.
         tensorboard: write event files too, where the package is installed.
-        trackers: get every line once. One that goes on has those of the lost steps, which come
-            again with the same losses; a new one is sent the lines of before.
+        trackers: are given every line of the run in order, those of before included. What they
+            have, the lines of lost steps too, comes again with the same losses.
     """
 
     def __init__(
@@ -53,13 +55,11 @@ class RunLog:
         trackers: Sequence[Tracker] = (),
     ) -> None:
         path = folder / METRICS_FILE
-        dropped = _truncate(path, last_step)
+        _truncate(path, last_step)
         self._trackers = trackers
-        self._sent = {(record["kind"], record["step"]) for record in dropped}
-        for tracker in trackers:
-            if not tracker.goes_on and path.is_file():
-                for record in read_metrics(folder):
-                    tracker.log(_named(**record), record["step"])
+        if trackers and path.is_file():
+            for record in read_metrics(folder):
+                self._track(**record)
         self._lines: TextIO = path.open("a", encoding="utf-8")
         self._curves = _summary_writer(folder / "tensorboard", last_step) if tensorboard else None
 
@@ -74,13 +74,14 @@ class RunLog:
         # Flushed: a run that is killed keeps what it has written.
         self._lines.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
         self._lines.flush()
-        named = _named(kind, step, **values)
         if self._curves is not None:
-            for name, value in named.items():
+            for name, value in _named(kind, values).items():
                 self._curves.add_scalar(name, value, step)
+        self._track(kind, step, **values)
+
+    def _track(self, kind: str, step: int, **values: float | int) -> None:
         for tracker in self._trackers:
-            if not tracker.goes_on or (kind, step) not in self._sent:
-                tracker.log(named, step)
+            tracker.log(kind, step, _named(kind, values))
 
     def close(self) -> None:
         """Write out what is buffered."""
@@ -96,7 +97,25 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in _whole_lines(folder / METRICS_FILE)]
 
 
-def _named(kind: str, step: int, **values: float | int) -> dict[str, float | int]:
+def note_end(folder: Path, why: str) -> None:
+    """Keep in run.json why training is over, for a run whose checkpoints are to be removed."""
+    write_json(folder / FACTS_FILE, {**_facts(folder), "finished": why})
+
+
+def noted_end(folder: Path) -> str:
+    """What `note_end` has kept; empty without it."""
+    return str(_facts(folder).get("finished", ""))
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    path = folder / FACTS_FILE
+    if not path.is_file():
+        return {}
+    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return facts
+
+
+def _named(kind: str, values: dict[str, float | int]) -> dict[str, float | int]:
     """The numbers of a line under the names of their curves: train/loss, valid/loss."""
     return {f"{kind}/{name}": value for name, value in values.items()}
 
@@ -107,20 +126,17 @@ def _whole_lines(path: Path) -> list[str]:
     return [line for line in lines if line.endswith("\n")]
 
 
-def _truncate(path: Path, last_step: int) -> list[dict[str, Any]]:
-    """Drop the lines after a step from the file; what stood in them."""
+def _truncate(path: Path, last_step: int) -> None:
+    """Drop the lines after a step from the file."""
     if not path.is_file():
-        return []
-    kept, dropped = [], []
-    for line in _whole_lines(path):
-        record = json.loads(line)
-        # A new run begins with an empty log: the line of step 0 is its validation before training.
-        if last_step and record["step"] <= last_step:
-            kept.append(line)
-        else:
-            dropped.append(record)
+        return
+    # A new run begins with an empty log: the line of step 0 is its validation before training.
+    kept = [
+        line
+        for line in _whole_lines(path)
+        if last_step and json.loads(line)["step"] <= last_step
+    ]
     write_text(path, "".join(kept))
-    return dropped
 
 
 def _summary_writer(folder: Path, last_step: int) -> Any:

@@ -19,8 +19,7 @@ from data_prep.purging.dialogues import FolderPurge
 from data_prep.purging.files import Removal
 from data_prep.purging.ids import PurgedIds
 from data_prep.purging.places import UNFINISHED, place_for_rest
-from data_prep.stages import key_of
-from data_prep.write_shards import MARKERS_FOLDER, ORIGIN_FILE, TOKENIZER_FOLDER
+from data_prep.write_shards import MARKERS_FOLDER, ORIGIN_FILE, TOKENIZER_FOLDER, shard_key
 from dialogpt.command_line import UserError, require_folder
 from dialogpt.data.manifest import (
     MANIFEST_FILE,
@@ -169,7 +168,7 @@ def _new_keys(
     keys: dict[tuple[Split, int], dict[str, str]] = {}
     for change in changes:
         of_shard = keys.setdefault((change.split, change.number), {})
-        of_shard[key_of(origin, change.before)] = key_of(origin, change.after)
+        of_shard[shard_key(origin, change.before)] = shard_key(origin, change.after)
     return keys
 
 

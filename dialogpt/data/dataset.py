@@ -108,7 +108,7 @@ class ShardDataset(Dataset[IndexedDialogue]):
 
     def __getitems__(self, indices: Sequence[int]) -> IndexedDialogues:
         """The dialogues of a batch, in the order asked for; torch's fetcher calls this."""
-        numbers = (np.searchsorted(self._starts, indices, "right") - 1).tolist()
+        numbers = (np.searchsorted(self.chunk_starts[:-1], indices, "right") - 1).tolist()
         chunks = {number: self._chunk(number) for number in dict.fromkeys(numbers)}
         sources = [
             (*chunks[number], index - self._starts[number])
@@ -142,8 +142,9 @@ def _shared(reader: ShardReader, max_seq_len: int) -> NDArray[Any]:
     sizes = reader.sizes
     if sizes.shape[1] < 3:
         raise UserError(
-            f"{reader.info.name}: expected shards that say which turns dialogues share, found "
-            "those of format version 1; write the shards again, or take batch.layout packed"
+            f"{reader.sizes_file}: expected shards that say which turns dialogues share, found "
+            "those of format version 1; run `python -m data_prep shards` again, which replaces "
+            "them, or take batch.layout packed"
         )
     # A row that is shortened begins elsewhere: neither it nor the one after it can share.
     is_whole = sizes[:, 0] <= max_seq_len

@@ -64,6 +64,8 @@ class Manifest:
     eos_id: int
     text_rules: str
     shards: tuple[ShardInfo, ...]
+    format_version: int = FORMAT_VERSION
+    """Of the oldest of the shards."""
 
     @property
     def num_dialogues(self) -> int:
@@ -103,13 +105,14 @@ def write_manifest(
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a manifest that there is already, or one that was made from it."""
-    values = {name: getattr(manifest, name) for name in manifest.__slots__ if name != "shards"}
+    others = ("shards", "format_version")
+    values = {name: getattr(manifest, name) for name in manifest.__slots__ if name not in others}
     totals = {"num_dialogues": manifest.num_dialogues, "num_tokens": manifest.num_tokens}
     write_json(
         folder / MANIFEST_FILE,
         {
             "format": FORMAT_NAME,
-            "version": FORMAT_VERSION,
+            "version": manifest.format_version,
             **values,
             **totals,
             "shards": [shard.to_json() for shard in manifest.shards],
@@ -144,7 +147,7 @@ def read_manifest(folder: Path, *, tokenizer: Tokenizer | None = None) -> Manife
     for derived in ("num_dialogues", "num_tokens"):
         values.pop(derived)
     shards = tuple(ShardInfo(**shard) for shard in values.pop("shards"))
-    manifest = Manifest(**values, shards=shards)
+    manifest = Manifest(**values, shards=shards, format_version=found[1])
     if tokenizer is not None and tokenizer.fingerprint != manifest.tokenizer_fingerprint:
         raise UserError(
             f"{path}: the shards were written with the {manifest.tokenizer_kind} tokenizer "

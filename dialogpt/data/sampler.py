@@ -22,6 +22,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 Indices = NDArray[np.int64]
+PLAN_VERSION = 2
+"""Changes when the same settings come to another order, with which no run may go on. Version 1
+counted the last token of each dialogue in packed batches."""
+
 Step = list[Indices]
 """The micro-batches of one optimizer step; rank r of R computes those at r, r + R, r + 2R, ..."""
 
@@ -158,7 +162,8 @@ class BatchPlanner:
         is_leaf = np.ones(len(pool), bool)
         is_leaf[:-1] = ~goes_on[1:] | (shared[1:] < lengths[:-1])
         own = np.maximum(lengths - shared - is_leaf, 0)
-        starts = run_starts(own, shared, goes_on, budget)
+        limit = self.limits.max_micro_batch_size or len(pool)
+        starts = run_starts(own, shared, goes_on, budget=budget, limit=limit)
         sizes = np.diff([*starts, len(pool)])
         costs = np.add.reduceat(own, starts) + shared[starts]
 
@@ -168,7 +173,6 @@ class BatchPlanner:
         pool = pool[np.repeat(starts[order] - (ends - sizes), sizes) + np.arange(len(pool))]
         micro_batches: Step = []
         run = first = cost = 0
-        limit = self.limits.max_micro_batch_size or len(pool)
         while run < len(order):
             by_cost = int(np.searchsorted(cost_ends, cost + budget, "right"))
             by_size = int(np.searchsorted(ends, first + limit, "right"))
@@ -183,29 +187,35 @@ class BatchPlanner:
 
 
 def run_starts(
-    own: NDArray[np.int64], shared: NDArray[np.int64], goes_on: NDArray[np.bool_], budget: int
+    own: NDArray[np.int64],
+    shared: NDArray[np.int64],
+    goes_on: NDArray[np.bool_],
+    *,
+    budget: int,
+    limit: int,
 ) -> Indices:
-    """Where runs of dialogues begin that share turns, each within the budget if it can be.
+    """Where runs of dialogues begin that share turns, each within the limits if it can be.
 
     Args:
         own: places of each dialogue in the row that the one before it does not have.
         shared: tokens that it has too.
         goes_on: whether the dialogue belongs to the run of the one before it.
-        budget: most tokens of a run, shared ones once.
+        budget: most places of a run, shared ones once.
+        limit: most dialogues of a run.
     """
     starts = np.flatnonzero(~goes_on)
+    ends = np.append(starts[1:], len(own))
     costs = np.add.reduceat(own, starts) + shared[starts] if len(own) else own
-    if not (costs > budget).any():
-        return starts
-    ends = [*starts[1:].tolist(), len(own)]
     cut = []
-    for number in np.flatnonzero(costs > budget).tolist():
-        cost = int(shared[starts[number]] + own[starts[number]])
-        for index in range(int(starts[number]) + 1, ends[number]):
+    for number in np.flatnonzero((costs > budget) | (ends - starts > limit)).tolist():
+        first = int(starts[number])
+        cost = int(shared[first] + own[first])
+        for index in range(first + 1, int(ends[number])):
             cost += int(own[index])
-            if cost > budget:  # the run begins anew, and so does what it shares
+            if cost > budget or index - first == limit:
+                # The run begins anew, and so does what it shares.
                 cut.append(index)
-                cost = int(shared[index] + own[index])
+                first, cost = index, int(shared[index] + own[index])
     return np.sort(np.concatenate([starts, np.array(cut, np.int64)]))
 
 

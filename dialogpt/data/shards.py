@@ -132,11 +132,14 @@ class ShardReader:
         folder: the split's folder.
         info: the shard's entry in the manifest.
         vocab_size: the manifest's; gives the width of an id.
+
+    Attributes:
+        sizes_file: where `sizes` come from.
     """
 
     def __init__(self, folder: Path, info: ShardInfo, *, vocab_size: int) -> None:
         self.info = info
-        self._database, self._sizes_file = _shard_files(folder, info.name)
+        self._database, self.sizes_file = _shard_files(folder, info.name)
         self._vocab_size = vocab_size
         self._environment: Any = None
         self._sizes: NDArray[np.uint32] | None = None
@@ -153,9 +156,9 @@ class ShardReader:
         too, a column that shards of version 1 lack.
         """
         if self._sizes is None:
-            if not self._sizes_file.is_file():
-                raise UserError(f"{self._sizes_file}: missing; write the shards again")
-            self._sizes = np.load(self._sizes_file, mmap_mode="r", allow_pickle=False)
+            if not self.sizes_file.is_file():
+                raise UserError(f"{self.sizes_file}: missing; write the shards again")
+            self._sizes = np.load(self.sizes_file, mmap_mode="r", allow_pickle=False)
         return self._sizes
 
     def read_chunk(self, number: int) -> Chunk:

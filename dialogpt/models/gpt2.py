@@ -26,10 +26,11 @@ from dialogpt.models.target_nll import target_nll
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSizes:
-    """What a GPT-2's parameters are counted from."""
+    """What a GPT-2's parameters and memory are counted from."""
 
     num_layers: int
     hidden_size: int
+    num_heads: int
     num_positions: int
     vocab_size: int
 
@@ -130,6 +131,7 @@ def gpt2_sizes(config: ModelConfig, *, vocab_size: int) -> ModelSizes:
         return ModelSizes(
             num_layers=config.num_layers,
             hidden_size=config.hidden_size,
+            num_heads=config.num_heads,
             num_positions=config.max_positions,
             vocab_size=vocab_size,
         )
@@ -137,6 +139,7 @@ def gpt2_sizes(config: ModelConfig, *, vocab_size: int) -> ModelSizes:
     return ModelSizes(
         num_layers=found.n_layer,
         hidden_size=found.n_embd,
+        num_heads=found.n_head,
         num_positions=found.n_positions,
         vocab_size=found.vocab_size,
     )

@@ -26,8 +26,10 @@ def target_nll(states: Tensor, table: Tensor, targets: Tensor, weights: Tensor) 
         targets: (M,) int64.
         weights: (M,) float32, how often each target counts.
     """
+    # Asked for here: inside of `forward` gradients are off, and a parameter says it wants one.
+    with_gradient = torch.is_grad_enabled()
     total: Tensor = _TargetNll.apply(  # type: ignore[no-untyped-call]
-        states, table, targets, weights
+        states, table, targets, weights, with_gradient
     )
     return total
 
@@ -35,11 +37,16 @@ def target_nll(states: Tensor, table: Tensor, targets: Tensor, weights: Tensor) 
 class _TargetNll(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, table: Tensor, targets: Tensor, weights: Tensor
+        ctx: Any,
+        states: Tensor,
+        table: Tensor,
+        targets: Tensor,
+        weights: Tensor,
+        with_gradient: bool,
     ) -> Tensor:
         num_ids = len(table)
         padded = F.pad(table.detach().to(states.dtype), (0, 0, 0, -num_ids % _COLUMNS))
-        wants_gradient = any(ctx.needs_input_grad)
+        wants_gradient = with_gradient and any(ctx.needs_input_grad)
         kind = torch.promote_types(states.dtype, torch.float32)
         losses = states.new_zeros(len(states), dtype=kind)
         grad_states = torch.empty_like(states) if wants_gradient else None
@@ -58,9 +65,9 @@ class _TargetNll(torch.autograd.Function):
         return losses.sum()
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         grad_states, grad_table = ctx.saved_tensors
-        return grad_states * grad_outputs[0], grad_table * grad_outputs[0], None, None
+        return grad_states * grad_outputs[0], grad_table * grad_outputs[0], None, None, None
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:

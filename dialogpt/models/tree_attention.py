@@ -52,16 +52,16 @@ def tree_attention(qkv: Tensor, trees: Trees) -> Tensor:
             power of two from 16 on.
         trees: who may see whom.
     """
-    if qkv.is_cuda and _fit_kernels(qkv):
+    is_short = qkv.dtype in (torch.bfloat16, torch.float16)
+    if qkv.is_cuda and is_short and fits_kernels(qkv.shape[-1]):
         out, _ = torch.ops.dialogpt.tree_attention(qkv, *trees)
         return out  # type: ignore[no-any-return]
     return _by_tree(qkv, trees.tiles, trees.ends)
 
 
-def _fit_kernels(qkv: Tensor) -> bool:
-    width = qkv.shape[-1]
-    is_short = qkv.dtype in (torch.bfloat16, torch.float16)
-    return is_short and width >= 16 and width & (width - 1) == 0
+def fits_kernels(width: int) -> bool:
+    """Whether the kernels take heads of this width."""
+    return width >= 16 and width & (width - 1) == 0
 
 
 def _by_tree(qkv: Tensor, tiles: Tensor, ends: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dialogpt.checkpoint import STATE_FILE, RunFolder
 from dialogpt.command_line import UserError, require_folder
-from dialogpt.run_log import FACTS_FILE, METRICS_FILE, read_metrics
+from dialogpt.run_log import FACTS_FILE, METRICS_FILE, noted_end, read_metrics
 from dialogpt.train.settings import CONFIG_FILE, flat_settings
 
 Record = dict[str, Any]
@@ -136,9 +136,9 @@ def read_run(folder: Path) -> Run:
 
 
 def _finished(folder: Path) -> str:
-    """Why training is over, as the newest checkpoint says."""
+    """Why training is over, as the newest checkpoint says, or a note where all are removed."""
     checkpoints = RunFolder(folder, keep_last=1).checkpoints()
     if not checkpoints:
-        return ""
+        return noted_end(folder)
     state = json.loads((checkpoints[-1] / STATE_FILE).read_text(encoding="utf-8"))
     return str(state["progress"]["finished"])

@@ -15,12 +15,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if argv is None else argv
     own, options = split_options(words, SweepConfig)
     sweep, _ = parse_config(SweepConfig, _words(own), prog=PROG)
-    if sweep.output:
-        # A recipe may leave the training's folder to the command line, where --output is ours.
-        options = [["--output", f"{sweep.output}/best"], *options]
-    training, resolved = parse_config(TrainConfig, _words(options), prog=PROG)
-    if sweep.output and training.output != options[0][1]:
-        options = options[1:]
+    # A recipe may leave the training's folder to the command line, where --output is ours. Then it
+    # is this one; options act in order, so a recipe that names a folder keeps it.
+    fallback = f"{sweep.output}/best"
+    with_fallback = [["--output", fallback], *options] if sweep.output else options
+    training, resolved = parse_config(TrainConfig, _words(with_fallback), prog=PROG)
+    if training.output == fallback:
+        options = with_fallback
 
     def command() -> None:
         # Imported late: a misspelt option should not wait for what the sweep needs.

@@ -78,14 +78,14 @@ def choose(outcomes: Iterable[Outcome]) -> Choice:
         RateResult(learning_rate=rate, outcomes=tuple(group))
         for rate, group in groupby(by_rate, key=lambda o: o.learning_rate)
     )
-    eligible = {r.mean: r for r in results if r.is_eligible and r.mean is not None}
+    eligible = [result for result in results if result.is_eligible]
     if not eligible:
         lowest = results[0].learning_rate
         grid = [lowest / 64, lowest / 16, lowest / 4]
         warning = f"every rate diverged: try lower ones, such as {_options(grid)}"
         return Choice(results=results, best=None, warnings=(warning,))
-    best = eligible[min(eligible)]
-    warnings = [_edge(results, best), _close(list(eligible.values()), best), _worse(best)]
+    best = min(eligible, key=lambda r: (_mean(r), r.learning_rate))
+    warnings = [_edge(results, best), _close(eligible, best), _worse(best)]
     return Choice(results=results, best=best, warnings=tuple(w for w in warnings if w))
 
 
@@ -125,19 +125,22 @@ def _close(eligible: list[RateResult], best: RateResult) -> str:
 
 
 def _is_close(best: RateResult, other: RateResult) -> bool:
-    assert best.mean is not None
-    assert other.mean is not None
-    difference = other.mean - best.mean
+    difference = _mean(other) - _mean(best)
     if best.variance is None or other.variance is None:
         return difference < NOISE_NATS
     squared = best.variance / len(best.losses) + other.variance / len(other.losses)
     return difference < STANDARD_ERRORS * sqrt(squared)
 
 
+def _mean(eligible: RateResult) -> float:
+    assert eligible.mean is not None
+    return eligible.mean
+
+
 def _worse(best: RateResult) -> str:
     """A warning where training made the model worse at every rate."""
     start = best.outcomes[0].start_loss
-    if start is None or best.mean is None or best.mean < start:
+    if start is None or _mean(best) < start:
         return ""
     return (
         f"no rate gets below the validation loss of {start:.4f} before training: try lower rates, "

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dialogpt.command_line import UserError
 from dialogpt.folders import sole_use
+from dialogpt.run_log import METRICS_FILE
 from dialogpt.sweep.outcomes import LOG_FILE, diverged_step, metrics_of
 from dialogpt.sweep.plan import Point
 from dialogpt.train.stop_signal import StopSignal
@@ -34,6 +35,7 @@ class _Run:
         gpus: what it has as CUDA_VISIBLE_DEVICES; "" leaves that as it is.
         log_start: bytes that earlier attempts left in the log.
         shown_step: the last validation on the console.
+        shown_bytes: of the metrics, when they were last read.
     """
 
     point: Point
@@ -42,6 +44,7 @@ class _Run:
     gpus: str
     log_start: int
     shown_step: int
+    shown_bytes: int = 0
 
 
 def run_points(
@@ -70,23 +73,27 @@ def run_points(
     running: list[_Run] = []
     with StopSignal() as stop:
         try:
-            while (waiting or running) and not stop.received:
+            while waiting or running:
                 while waiting and free:
                     number, point = waiting.popleft()
                     name = f"[{number}/{len(points)}] rate {point.learning_rate!r}"
                     name += f" seed {point.seed}"
                     running.append(_start(point, name, command(point), free.pop(0)))
                 time.sleep(_POLL_SECONDS)
-                for run in list(running):
-                    ended = run.process.poll() is not None
+                ended = [run for run in running if run.process.poll() is not None]
+                # Looked at after them: the signal may have reached the runs too, whose end would
+                # pass for a failure. What they came to is for the next call.
+                if stop.received:
+                    break
+                for run in running:
                     _show_validations(run)
-                    if ended:
-                        # A run that failed is not stopped again below.
-                        running.remove(run)
-                        free.append(run.gpus)
-                        diverged_at = _judge(run)
-                        logger.info("%s  %s", run.name, _ending(diverged_at))
-                        finished(run.point, diverged_at)
+                for run in ended:
+                    # A run that failed is not stopped again below.
+                    running.remove(run)
+                    free.append(run.gpus)
+                    diverged_at = _judge(run)
+                    logger.info("%s  %s", run.name, _ending(diverged_at))
+                    finished(run.point, diverged_at)
         finally:
             _stop(running)
         if stop.received:
@@ -134,6 +141,11 @@ def _start(point: Point, name: str, words: list[str], gpus: str) -> _Run:
 
 
 def _show_validations(run: _Run) -> None:
+    metrics = run.point.folder / METRICS_FILE
+    num_bytes = metrics.stat().st_size if metrics.is_file() else 0
+    if num_bytes == run.shown_bytes:
+        return
+    run.shown_bytes = num_bytes
     for record in metrics_of(run.point.folder):
         if record["kind"] == "valid" and record["step"] > run.shown_step:
             run.shown_step = record["step"]

@@ -9,8 +9,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from dialogpt.command_line import UserError
 from dialogpt.records import write_json
-from dialogpt.run_log import METRICS_FILE, read_metrics
+from dialogpt.run_log import METRICS_FILE, note_end, read_metrics
 from dialogpt.sweep.plan import Point
 
 RESULTS_FILE = "results.json"
@@ -54,9 +55,25 @@ def diverged_step(log: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def read_outcome(point: Point, diverged_at: int | None) -> Outcome:
-    """What a run that is over has left in its metrics."""
+def read_outcome(point: Point, diverged_at: int | None, *, num_steps: int) -> Outcome:
+    """What a run that is over has left in its metrics.
+
+    Args:
+        point: which run.
+        diverged_at: the step at which it said that it diverged; None if it said that it finished.
+        num_steps: that a finished run has made.
+
+    Raises:
+        UserError: it finished after other steps, so it does not compare.
+    """
     records = metrics_of(point.folder)
+    last_step = records[-1]["step"] if records else 0
+    if diverged_at is None and last_step != num_steps:
+        raise UserError(
+            f"{point.folder}: expected a run that ends after step {num_steps:,}, found that its "
+            f"metrics end at step {last_step:,}; remove this folder and give the same command "
+            "again, which trains it anew"
+        )
     valid = [(r["step"], r["loss"]) for r in records if r["kind"] == "valid"]
     # Steps that float16 overflow undid have no loss.
     train = [r for r in records if r["kind"] == "train" and "loss" in r]
@@ -108,7 +125,7 @@ class Results:
         """Keep the outcome of a run; then its weights are of no more use and are removed."""
         self._outcomes[point.learning_rate, point.seed] = outcome
         self.write(None)
-        remove_weights(point.folder)
+        remove_weights(point.folder, outcome)
 
     def write(self, chosen: float | None) -> None:
         """Write the file, with the chosen rate if there is one yet."""
@@ -116,8 +133,17 @@ class Results:
         write_json(self._path, {"chosen_learning_rate": chosen, "runs": runs})
 
 
-def remove_weights(folder: Path) -> None:
-    """Leave of a run its settings, metrics and log: a sweep of large models would fill a disk."""
+def remove_weights(folder: Path, outcome: Outcome) -> None:
+    """Leave of a run its settings, metrics and log: a sweep of large models would fill a disk.
+
+    Why it is over stands in its run.json from then on: without a checkpoint nothing else says so,
+    and its command would begin anew over the metrics.
+    """
+    if not folder.is_dir():  # removed by hand; its numbers are in results.json
+        return
+    diverged_at = outcome.diverged_at
+    end = "it made its last step" if diverged_at is None else f"it diverged at step {diverged_at}"
+    note_end(folder, f"{end}, and the sweep has removed its weights")
     for name in ("best", "last"):
         (folder / name).unlink(missing_ok=True)
     for name in ("checkpoints", "models"):

@@ -64,7 +64,9 @@ def short_recipe(resolved: str, steps: int) -> dict[str, Any]:
     A recipe's warm-up is made for the whole training. In a run that is shorter the rate would never
     get to what the point is named after (2,000 steps of Noam with warm-up 16,000 end at an eighth
     of it), so warm-up takes a fifth of the run at most. Early stopping is off: points compare after
-    the same number of steps. One checkpoint is kept, for going on.
+    the same number of steps, however often that passes over the data: where `max_epochs` ended runs
+    before, they would not get through a warm-up planned for those steps. One checkpoint is kept, for
+    going on.
 
     Args:
         resolved: the training's settings, as YAML.
@@ -76,6 +78,7 @@ def short_recipe(resolved: str, steps: int) -> dict[str, Any]:
     recipe: dict[str, Any] = yaml.safe_load(resolved)
     del recipe["output"], recipe["seed"], recipe["schedule"]["learning_rate"]
     recipe["max_steps"] = steps
+    recipe["max_epochs"] = max(recipe["max_epochs"], steps)  # an epoch has a step at least
     warmup = recipe["schedule"]["warmup_steps"]
     recipe["schedule"]["warmup_steps"] = min(warmup, max(1, steps // WARMUP_SHARE))
     every = recipe["validation"]["every_steps"]
@@ -135,7 +138,8 @@ def description(sweep: SweepConfig, training: TrainConfig, recipe: dict[str, Any
     lines = [
         f"Rates        {' '.join(map(repr, rates))}{source}",
         f"Runs         {len(rates) * len(seeds)} of {steps:,} steps, "
-        f"seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}",
+        f"seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}; max_epochs does not end "
+        "them",
         f"Schedule     {schedule}",
         f"Validation   every {recipe['validation']['every_steps']:,} steps; no early stopping, so "
         "that all runs are equally long",

@@ -72,7 +72,7 @@ def sweep_rates(
         print(f"Sweep        {output}")
         print(description(sweep, training, recipe), flush=True)
         results = Results(output / RESULTS_FILE)
-        code = _train(grid, sweep, results, output)
+        code = _train(grid, sweep, results, output, num_steps=recipe["max_steps"])
         if code:
             return code
         choice = choose(results.of(grid))
@@ -100,15 +100,17 @@ def _keep_recipe(path: Path, recipe: dict[str, Any]) -> None:
     write_text(path, text)
 
 
-def _train(grid: Sequence[Point], sweep: SweepConfig, results: Results, output: Path) -> int:
+def _train(
+    grid: Sequence[Point], sweep: SweepConfig, results: Results, output: Path, *, num_steps: int
+) -> int:
     """Make the runs that are not over yet; 0, or 128 + signal when stopped."""
 
     def finished(point: Point, diverged_at: int | None) -> None:
-        results.add(point, read_outcome(point, diverged_at))
+        results.add(point, read_outcome(point, diverged_at, num_steps=num_steps))
 
     over = [point for point in grid if results.get(point)]
-    for point in over:
-        remove_weights(point.folder)  # a kill can come between the outcome and this
+    for point, outcome in zip(over, results.of(over), strict=True):
+        remove_weights(point.folder, outcome)  # a kill can come between the outcome and this
     if over:
         print(f"Over         {len(over)} of {len(grid)} runs, of an earlier call", flush=True)
     return run_points(

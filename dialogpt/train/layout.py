@@ -8,18 +8,20 @@ import torch
 from dialogpt.command_line import UserError
 from dialogpt.config import TrainConfig
 from dialogpt.distributed import ResolvedPrecision
-from dialogpt.models.tree_attention import has_kernels
+from dialogpt.models.gpt2 import ModelSizes
+from dialogpt.models.tree_attention import fits_kernels, has_kernels
 
 logger = logging.getLogger(__name__)
 
 
 def with_layout(
-    config: TrainConfig, *, precision: ResolvedPrecision, device: torch.device
+    config: TrainConfig, sizes: ModelSizes, *, precision: ResolvedPrecision, device: torch.device
 ) -> TrainConfig:
     """The config with "packed" or "padded" in the place of "auto"; checks a layout asked for.
 
     Args:
         config: the run's.
+        sizes: of its model.
         precision: of the products.
         device: where they are computed.
 
@@ -27,18 +29,21 @@ def with_layout(
         UserError: the layout does not go with the precision, the direction or the longest row.
     """
     layout = config.batch.layout
-    kernels = has_kernels(device) and precision == "bf16"
+    head_width = sizes.hidden_size // sizes.num_heads
+    kernels = has_kernels(device) and precision == "bf16" and fits_kernels(head_width)
     if layout == "auto":
         layout = "packed" if kernels and _fits(config) else "padded"
     elif layout != "padded":
         _require_packable(config, precision)
         if not kernels:
             logger.warning(
-                "batch.layout %s: %s in %s has no kernels for it, so attention takes one "
-                "dialogue or thread after the other; batch.layout padded would be faster",
+                "batch.layout %s: %s in %s with heads of width %d has no kernels for it, so "
+                "attention takes one dialogue or thread after the other; batch.layout padded would "
+                "be faster",
                 layout,
                 device.type,
                 precision,
+                head_width,
             )
     if layout != "padded" and config.batch.max_micro_batch_size:
         logger.warning(

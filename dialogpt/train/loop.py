@@ -108,7 +108,7 @@ class Trainer:
                 self._validate()
             for result, rate in self._steps(stop):
                 bar.update()
-                is_last = progress.step == parts.total_steps
+                is_last = progress.step >= parts.total_steps
                 if progress.step % config.log_every_steps == 0 or is_last:
                     self._log(result, rate, bar)
                 if progress.step % config.validation.every_steps == 0 or is_last:
@@ -161,7 +161,9 @@ class Trainer:
         progress = self._progress
         while True:
             # An epoch ends when `Progress.take` has counted its last step.
+            before = progress.step
             yield from self._parts.train_loader.epoch(progress.epoch, progress.step_in_epoch)
+            assert progress.step > before, "the position is behind the end of the epoch"
 
     def _learning_rate(self, number: int) -> float:
         schedule = self._config.schedule
@@ -212,9 +214,13 @@ class Trainer:
         values["epoch"] = progress.epoch + progress.step_in_epoch / self._steps_in_epoch()
         values["tokens_per_second"] = num_timed_tokens / seconds
         values["waiting_share"] = waiting / seconds
+        if self._config.batch.layout == "tree":
+            values["paths_per_token"] = totals.paths_per_token
         if self._parts.utilisation is not None:
             values["mfu"] = utilisation_share(
-                self._parts.utilisation, totals, tokens_per_second=values["tokens_per_second"]
+                self._parts.utilisation,
+                totals,
+                tokens_per_second=values["tokens_per_second"] / values.get("paths_per_token", 1.0),
             )
         if not result.was_skipped:
             values["grad_norm"] = result.grad_norm

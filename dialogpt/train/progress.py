@@ -46,7 +46,10 @@ class Totals:
 
     @property
     def paths_per_token(self) -> float:
-        """Dialogues that a computed token stands in, on average; 1 where turns are not shared."""
+        """Tokens of dialogues that a computed one stands for, on average.
+
+        Without shared turns a little over 1: the last token of a packed dialogue is not computed.
+        """
         return self.num_tokens / max(1, self.num_used_tokens)
 
 

@@ -46,12 +46,10 @@ def utilisation_share(
     Args:
         utilisation: of the run's model and devices.
         totals: sums over the steps.
-        tokens_per_second: over all ranks; a token that dialogues share counts in each of them, and
-            here once.
+        tokens_per_second: over all ranks; what dialogues share counts once.
     """
     target_share = totals.loss_counts.get("nll", 0) / max(1, totals.num_tokens)
-    computed_per_second = tokens_per_second / max(1.0, totals.paths_per_token)
-    return utilisation.share(computed_per_second, target_share=target_share)
+    return utilisation.share(tokens_per_second, target_share=target_share)
 
 
 class TimeLeft:

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from dialogpt.checkpoint import ModelCard, RunFolder, read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError, require_folder
-from dialogpt.config import BatchConfig, TrainConfig, token_budget
+from dialogpt.config import BatchConfig, ModelConfig, TrainConfig, token_budget
 from dialogpt.data.loader import StepLoader
 from dialogpt.data.manifest import Manifest, read_manifest
 from dialogpt.distributed import (
@@ -23,7 +23,7 @@ from dialogpt.distributed import (
 from dialogpt.folders import sole_use
 from dialogpt.models.gpt2 import DialogueModel, build_gpt2, gpt2_sizes, num_parameters
 from dialogpt.records import write_json, write_text
-from dialogpt.run_log import FACTS_FILE, RunLog
+from dialogpt.run_log import FACTS_FILE, RunLog, noted_end
 from dialogpt.seeding import seed_everything
 from dialogpt.tokenization import load_tokenizer
 from dialogpt.train.facts import run_facts, utilisation_of
@@ -61,7 +61,6 @@ def train(config: TrainConfig, resolved: str) -> int:
     logging.getLogger("dialogpt").setLevel(
         logging.INFO if accelerator.is_main_process else logging.ERROR
     )
-    config = with_layout(config, precision=precision, device=accelerator.device)
     shards = Path(config.data.shards)
     manifests = _read_manifests(shards)
     output = Path(config.output)
@@ -81,14 +80,19 @@ def _go_on(
 ) -> int:
     """Train from the newest checkpoint, or from the beginning; as `train`, in a locked folder."""
     output = run_folder.path
+    checkpoint = next(reversed(run_folder.checkpoints()), None)
+    vocab_size = manifests["train"].vocab_size
+    sizes = gpt2_sizes(_model_source(config, checkpoint), vocab_size=vocab_size)
+    config = with_layout(config, sizes, precision=precision, device=accelerator.device)
     identity = Identity(
         num_ranks=num_ranks(),
         shards=_fingerprint(manifests["train"]),
         layout=config.batch.layout,
     )
-    checkpoint = next(reversed(run_folder.checkpoints()), None)
     state = None if checkpoint is None else read_state(checkpoint, identity)
     progress = Progress() if state is None else Progress.from_json(state["progress"])
+    if checkpoint is None:
+        progress.finished = noted_end(output)
     if checkpoint is not None and accelerator.is_main_process:
         run_folder.clean_up_after_kill()
         if "valid" not in manifests:
@@ -99,7 +103,7 @@ def _go_on(
 
     config = with_budget(
         config,
-        gpt2_sizes(config.model, vocab_size=manifests["train"].vocab_size),
+        sizes,
         device=accelerator.device,
         num_shares=num_ranks() if is_asked_for() else 1,
         former=None if state is None else state.get("micro_batch_tokens"),
@@ -250,12 +254,17 @@ def _build_loaders(
     return loaders
 
 
+def _model_source(config: TrainConfig, checkpoint: Path | None) -> ModelConfig:
+    """Where the model comes from: what the config names, or the checkpoint that the run has."""
+    if checkpoint is None:
+        return config.model
+    return replace(config.model, init=str(checkpoint / "model"))
+
+
 def _build_model(config: TrainConfig, manifest: Manifest, checkpoint: Path | None) -> DialogueModel:
     """The run's model as it was at a checkpoint, or as the config begins it."""
-    source = config.model
-    if checkpoint is not None:
-        source = replace(source, init=str(checkpoint / "model"))
-    elif source.init != "scratch":
+    source = _model_source(config, checkpoint)
+    if checkpoint is None and source.init != "scratch":
         card = read_model_card(Path(resolve_model_folder(source.init)))
         if card is not None and card.tokenizer_fingerprint != manifest.tokenizer_fingerprint:
             raise UserError(

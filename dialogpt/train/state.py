@@ -18,6 +18,7 @@ from torch import nn
 
 from dialogpt.checkpoint import STATE_FILE, ModelCard, RunFolder, write_model_folder
 from dialogpt.command_line import UserError
+from dialogpt.data.sampler import PLAN_VERSION
 from dialogpt.distributed import wait_for_all_ranks
 from dialogpt.records import write_json
 from dialogpt.seeding import random_state, restore_random_state
@@ -36,12 +37,14 @@ class Identity:
         num_ranks: processes.
         shards: fingerprint of the training split.
         layout: packed, padded or tree.
+        plan: `dialogpt.data.sampler.PLAN_VERSION`.
         micro_batch_tokens: noted for a run that goes on, where the settings say "auto".
     """
 
     num_ranks: int
     shards: str
     layout: str = "padded"
+    plan: int = PLAN_VERSION
     micro_batch_tokens: int = 0
 
 
@@ -77,6 +80,7 @@ def save_checkpoint(
             "num_ranks": identity.num_ranks,
             "shards": identity.shards,
             "layout": identity.layout,
+            "plan": identity.plan,
             "micro_batch_tokens": identity.micro_batch_tokens,
             "loss_scale": None if scaler is None else scaler.state_dict(),
         }
@@ -107,6 +111,13 @@ def read_state(checkpoint: Path, identity: Identity) -> dict[str, Any]:
         raise UserError(
             f"{checkpoint}: expected {layout} batches, as the run began with, found "
             f"{identity.layout}; give --batch.layout {layout}, or name another output"
+        )
+    plan = state.get("plan", 1)
+    if plan != identity.plan and layout != "padded":  # whose order is that of version 1
+        raise UserError(
+            f"{checkpoint}: expected dialogues in the order of version {plan}, as the run began "
+            f"with, found version {identity.plan}; go on with the version of this project that "
+            "began the run, or name another output"
         )
     return state
 

@@ -14,12 +14,14 @@ from dialogpt.config import TrackerName
 from dialogpt.records import write_json
 
 TRACKERS_FILE = "trackers.json"
-"""In the run folder: tracker -> the id of this run there, by which it goes on."""
+"""In the run folder: tracker -> the id of this run there, by which it goes on, and the last line of
+metrics that it has."""
 
 PROJECT = "dialogpt"
 
 logger = logging.getLogger(__name__)
 
+_EXTRAS = {"trackio": "tracking", "wandb": "wandb"}  # of setup.cfg
 _HOW_TO_START = {
     "trackio": "set TRACKIO_DIR to a folder that can be written to",
     "wandb": "run `wandb login`, or set WANDB_MODE=offline",
@@ -35,10 +37,48 @@ def require_trackers(names: Sequence[TrackerName]) -> None:
     installed = {str(name) for name in get_available_trackers()}
     missing = sorted(set(names) - installed)
     if missing:
+        extras = ",".join(_EXTRAS[name] for name in missing)
         raise UserError(
             f"trackers: expected the packages of {', '.join(names)}, found no "
-            f"{' and no '.join(missing)}; `pip install {' '.join(missing)}`, or leave them out"
+            f"{' and no '.join(missing)}; `pip install 'dialogpt[{extras}]'`, or leave them out"
         )
+
+
+class _Notes:
+    """What trackers know of a run, kept in its folder.
+
+    Args:
+        path: the file.
+        resumed: whether what it says counts; a run that begins anew is another run there.
+    """
+
+    def __init__(self, path: Path, *, resumed: bool) -> None:
+        self._path = path
+        kept = json.loads(path.read_text(encoding="utf-8")) if resumed and path.is_file() else {}
+        self._trackers: dict[str, dict[str, Any]] = kept
+
+    def add(self, names: Sequence[TrackerName]) -> list[bool]:
+        """Give the run an id in each tracker, and say which had one."""
+        known = [name in self._trackers for name in names]
+        for name in names:
+            self._trackers.setdefault(name, {"id": secrets.token_hex(4), "last_line": None})
+        write_json(self._path, self._trackers)
+        return known
+
+    def run_id(self, name: TrackerName) -> str:
+        """The run's in a tracker that was added."""
+        return str(self._trackers[name]["id"])
+
+    def has(self, name: TrackerName, step: int, kind: str) -> bool:
+        """Whether a tracker was sent this line or a later one."""
+        last = self._trackers[name]["last_line"]
+        # In the order of the log: of a step, "train" comes before "valid".
+        return last is not None and (step, kind) <= (last[0], last[1])
+
+    def sent(self, name: TrackerName, step: int, kind: str) -> None:
+        """Note that a tracker has all lines up to this one."""
+        self._trackers[name]["last_line"] = [step, kind]
+        write_json(self._path, self._trackers)  # at once: a kill leaves what is true
 
 
 class RunningTracker:
@@ -48,18 +88,24 @@ class RunningTracker:
     curve, which stands in metrics.jsonl too.
 
     Args:
+        name: which.
         tracker: accelerate's.
-        goes_on: whether it has the lines of the run's earlier processes.
+        notes: which lines it has; what it misses, it gets from the next process that is given it.
     """
 
-    def __init__(self, tracker: Any, *, goes_on: bool) -> None:
+    def __init__(self, name: TrackerName, tracker: Any, notes: _Notes) -> None:
+        self._name = name
         self._tracker = tracker
+        self._notes = notes
         self._failed = False
-        self.goes_on = goes_on
 
-    def log(self, values: dict[str, float | int], step: int) -> None:
-        """Add points: name of a curve -> value at a step."""
+    def log(self, kind: str, step: int, values: dict[str, float | int]) -> None:
+        """Add the points of a line, name of a curve -> value, unless it has them already."""
+        if self._notes.has(self._name, step, kind):
+            return
         self._try(lambda: self._tracker.log(values, step=step))
+        if not self._failed:
+            self._notes.sent(self._name, step, kind)
 
     def finish(self) -> None:
         """Send what is left."""
@@ -75,7 +121,7 @@ class RunningTracker:
             logger.warning(
                 "%s failed and gets nothing more from this process (%s: %s); the curves are in "
                 "metrics.jsonl",
-                self._tracker.name,
+                self._name,
                 type(error).__name__,
                 error,
             )
@@ -90,7 +136,7 @@ def start_trackers(
 
     Args:
         names: which; `require_trackers` has found them.
-        run: the run folder, which names the run and keeps its ids.
+        run: the run folder, which names the run and keeps what they know of it.
         settings: name -> plain value, shown beside the curves.
         resumed: whether the run goes on from a checkpoint.
 
@@ -99,19 +145,21 @@ def start_trackers(
     """
     if not names:
         return []
-    file = run / TRACKERS_FILE
-    known = json.loads(file.read_text(encoding="utf-8")) if resumed and file.is_file() else {}
-    ids = {**known, **{name: secrets.token_hex(4) for name in names if name not in known}}
+    notes = _Notes(run / TRACKERS_FILE, resumed=resumed)
     # Before they start: a kill between the two must not leave a run there that nobody finds again.
-    write_json(file, ids)
-    return [_start(name, run, ids[name], settings, goes_on=name in known) for name in names]
+    known = notes.add(names)
+    return [
+        _start(name, run, notes, settings, goes_on=goes_on)
+        for name, goes_on in zip(names, known, strict=True)
+    ]
 
 
 def _start(
-    name: TrackerName, run: Path, run_id: str, settings: dict[str, Any], *, goes_on: bool
+    name: TrackerName, run: Path, notes: _Notes, settings: dict[str, Any], *, goes_on: bool
 ) -> RunningTracker:
+    options = _options(name, run, notes.run_id(name), goes_on)
     try:
-        tracker = LOGGER_TYPE_TO_CLASS[name](PROJECT, **_options(name, run, run_id, goes_on))
+        tracker = LOGGER_TYPE_TO_CLASS[name](PROJECT, **options)
         tracker.start()
         tracker.store_init_configuration(settings)
     except Exception as error:  # whatever a service and its network may raise
@@ -119,7 +167,7 @@ def _start(
             f"trackers: {name} did not start ({type(error).__name__}: {error}); "
             f"{_HOW_TO_START[name]}, or leave it out"
         ) from error
-    return RunningTracker(tracker, goes_on=goes_on)
+    return RunningTracker(name, tracker, notes)
 
 
 def _options(name: TrackerName, run: Path, run_id: str, goes_on: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import itertools
 import json
 import logging
 import math
+import shutil
 
 import pytest
 import torch
@@ -155,6 +156,20 @@ def test_training_goes_on_from_a_run_as_from_a_checkpoint(trained, folder):
     assert train_here(merged(settings, {"model": {"init": str(run)}}), folder) == 0
     former = read_metrics(run)[-1]["loss"]
     assert read_metrics(folder / "tuned")[0]["loss"] == pytest.approx(former, rel=1e-6)
+
+
+def test_a_run_goes_on_without_the_checkpoint_it_began_from(trained, folder):
+    run, _, _ = trained
+    first = folder / "first"
+    shutil.copytree(run / "best", first)
+    changes = {"model": {"init": str(first)}, "checkpoint": {"every_steps": 1}, "max_steps": 2}
+    settings = merged(tiny_settings(folder / "shards", folder / "later"), changes)
+    assert train_here(settings, folder) == 0
+    expected = read_metrics(folder / "later")
+    shutil.rmtree(first)
+    shutil.rmtree(folder / "later" / "checkpoints" / "step-00000002")
+    assert train_here(settings, folder) == 0
+    assert read_metrics(folder / "later")[-1]["loss"] == expected[-1]["loss"]
 
 
 def test_speed_counts_the_steps_of_this_process_only(folder, monkeypatch):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from hypothesis import strategies as st
 from support_dialogues import dialogue_strategy, made_up_dialogues, write_dialogues
 
 from data_prep.config import ShardsConfig
+from data_prep.dialogues import part_files
 from data_prep.encode import encode_dialogues
-from data_prep.write_shards import main, write_shards
+from data_prep.stages import key_of
+from data_prep.write_shards import MARKERS_FOLDER, ORIGIN_FILE, main, shard_key, write_shards
 from dialogpt.command_line import UserError
-from dialogpt.data.manifest import read_manifest, verify_checksums
+from dialogpt.data.manifest import file_sha256, read_manifest, save_manifest, verify_checksums
 from dialogpt.data.shards import ShardReader
 from dialogpt.records import SPLITS, EncodedDialogue
 from dialogpt.tokenization import Tokenizer, load_tokenizer, train_sentencepiece
@@ -140,6 +143,26 @@ def test_a_finished_run_does_nothing(extracted, tokenizer_folder, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     write_shards(config(extracted, tokenizer_folder, tmp_path))
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_shards_of_an_older_format_are_written_anew(extracted, tokenizer_folder, tmp_path):
+    made, output = config(extracted, tokenizer_folder, tmp_path), tmp_path
+    write_shards(made)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    origin = json.loads((output / ORIGIN_FILE).read_text())
+    for split in SPLITS:  # as version 1 left them
+        manifest = read_manifest(output / split)
+        save_manifest(output / split, replace(manifest, format_version=1))
+        for number, shard in enumerate(manifest.shards):
+            sizes = output / split / f"{shard.name}.sizes.npy"
+            np.save(sizes, np.load(sizes)[:, :2])
+            marker = output / MARKERS_FOLDER / split / f"{shard.name}.json"
+            part = part_files(extracted, split)[number]
+            note = json.loads(marker.read_text())
+            assert note["key"] == shard_key(origin, file_sha256(part))
+            marker.write_text(json.dumps({**note, "key": key_of(origin, file_sha256(part))}))
+    write_shards(made)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_after_a_kill_the_same_command_gives_the_same_result(tokenizer_folder, tmp_path):

@@ -1,16 +1,19 @@
 """Which batches a run makes, by what the device has: tested by switching that off."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
 
 from dialogpt.command_line import UserError
 from dialogpt.config import BatchConfig, DataConfig, ScheduleConfig, TrainConfig
+from dialogpt.models.gpt2 import ModelSizes
 from dialogpt.train import layout as module
 from dialogpt.train.layout import with_layout
 
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
+SIZES = ModelSizes(num_layers=2, hidden_size=768, num_heads=12, num_positions=128, vocab_size=300)
 
 
 def config(layout="auto", **batch):
@@ -22,8 +25,9 @@ def config(layout="auto", **batch):
     )
 
 
-def layout_of(*, device=CUDA, precision="bf16", **options):
-    return with_layout(config(**options), precision=precision, device=device).batch.layout
+def layout_of(*, device=CUDA, precision="bf16", num_heads=12, **options):
+    sizes = replace(SIZES, num_heads=num_heads)
+    return with_layout(config(**options), sizes, precision=precision, device=device).batch.layout
 
 
 @pytest.fixture
@@ -38,6 +42,8 @@ def test_auto_packs_where_the_kernels_are(kernels):
     assert layout_of(precision="fp32") == "padded"
     assert layout_of(device=CPU) == "padded"
     assert layout_of(micro_batch_tokens=100) == "padded"  # no row of 128 would fit
+    assert layout_of(num_heads=8) == "padded"  # heads of 96 numbers, no power of two
+    assert layout_of(micro_batch_tokens="auto") == "packed"
 
 
 def test_without_kernels_auto_pads(monkeypatch):
@@ -71,3 +77,14 @@ def test_a_limit_on_dialogues_is_warned_of_where_it_wastes(kernels, caplog):
 def test_what_cannot_be_packed_is_refused(kernels, options, message):
     with pytest.raises(UserError, match=message):
         layout_of(layout="packed", **options)
+
+
+def test_backward_rows_share_nothing(kernels):
+    assert layout_of(layout="tree") == "tree"
+    with pytest.raises(UserError, match="tree: expected direction forward, found backward"):
+        with_layout(
+            replace(config(layout="tree"), direction="backward"),
+            SIZES,
+            precision="bf16",
+            device=CUDA,
+        )

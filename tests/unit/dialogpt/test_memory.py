@@ -29,7 +29,13 @@ TAKEN = [
 
 def sizes_of(name):
     layers, width = WIDTHS[name]
-    return ModelSizes(num_layers=layers, hidden_size=width, num_positions=1024, vocab_size=50257)
+    return ModelSizes(
+        num_layers=layers,
+        hidden_size=width,
+        num_heads=width // 64,
+        num_positions=1024,
+        vocab_size=50257,
+    )
 
 
 @pytest.mark.parametrize(("name", "layout", "tokens", "recomputes", "gib"), TAKEN)

@@ -15,6 +15,7 @@ def result(nll=6.0, count=3, **changes):
         "loss_counts": {"nll": count},
         "num_tokens": 10,
         "num_padded_tokens": 16,
+        "num_used_tokens": 8,
         "num_skipped_dialogues": 0,
         "grad_norm": 1.0,
         "was_skipped": False,
@@ -28,7 +29,8 @@ def test_totals_divide_sums_and_take_no_mean_of_means():
     totals.add(result(nll=2.0, count=1))
     totals.add(result(nll=9.0, count=9))
     assert totals.losses() == {"nll": 1.1}
-    assert totals.padding_share == 1 - 20 / 32
+    assert totals.padding_share == 1 - 16 / 32
+    assert totals.paths_per_token == 20 / 16
 
 
 def test_the_loss_of_a_skipped_step_stays_out_and_is_counted():

@@ -24,7 +24,7 @@ def launched(monkeypatch):
 
 
 def test_the_file_says_nothing_that_is_refused(launched):
-    assert sharding._is_asked_for()
+    assert sharding.is_asked_for()
     assert sharding._options(Accelerator(cpu=True)).reshard_after_forward is True
 
 

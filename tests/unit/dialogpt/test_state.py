@@ -8,7 +8,7 @@ from dialogpt.checkpoint import STATE_FILE
 from dialogpt.command_line import UserError
 from dialogpt.train.state import Identity, read_state
 
-NOTED = {"num_ranks": 2, "shards": "abc", "layout": "packed"}
+NOTED = {"num_ranks": 2, "shards": "abc", "layout": "packed", "plan": 2}
 
 
 def read(folder, noted, **values):
@@ -30,6 +30,7 @@ def test_what_was_noted_is_read_where_all_of_it_is_the_same(tmp_path):
             "padded",
             "expected packed batches, .* found padded; give --batch.layout packed",
         ),
+        ("plan", 3, "expected dialogues in the order of version 2, .* found version 3"),
     ],
 )
 def test_another_order_of_the_data_is_refused(name, value, message, tmp_path):
@@ -38,7 +39,13 @@ def test_another_order_of_the_data_is_refused(name, value, message, tmp_path):
 
 
 def test_a_checkpoint_from_before_there_were_layouts_is_padded(tmp_path):
-    older = {name: value for name, value in NOTED.items() if name != "layout"}
+    older = {"num_ranks": 2, "shards": "abc"}
     assert read(tmp_path, older, layout="padded") == older
     with pytest.raises(UserError, match="expected padded batches"):
+        read(tmp_path, older)
+
+
+def test_packed_batches_came_in_another_order_before_the_order_was_noted(tmp_path):
+    older = {"num_ranks": 2, "shards": "abc", "layout": "packed"}
+    with pytest.raises(UserError, match=r"in the order of version 1, .* found version 2"):
         read(tmp_path, older)

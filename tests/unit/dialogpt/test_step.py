@@ -104,7 +104,7 @@ def test_the_norm_is_reported_before_clipping_and_clipping_holds(tmp_path):
 def test_a_non_finite_loss_stops_the_run_names_the_dialogues_and_saves_them(setup, tmp_path):
     before = setup.weights()
     batches = [COLLATE(DIALOGUES[:3]), COLLATE(DIALOGUES[3:5])]
-    handle = setup.model.language_model.lm_head.register_forward_hook(poison(1))
+    handle = setup.model.language_model.transformer.ln_f.register_forward_hook(poison(1))
     with pytest.raises(TrainingDivergedError, match=r"step 17, rank 0: .* dialogues 3, 4;"):
         setup.step(batches, number=17)
     handle.remove()
@@ -127,7 +127,7 @@ def test_with_loss_scaling_an_overflow_skips_the_step_and_is_counted(setup, monk
     monkeypatch.setattr(setup.accelerator, "scaler", scaler)
     monkeypatch.setattr(setup.accelerator, "backward", lambda loss: loss.backward())
     before = setup.weights()
-    handle = setup.model.language_model.lm_head.register_forward_hook(poison(0))
+    handle = setup.model.language_model.transformer.ln_f.register_forward_hook(poison(0))
     assert setup.step([COLLATE(DIALOGUES)]).was_skipped
     handle.remove()
     assert all(torch.equal(before[name], value) for name, value in setup.weights().items())

@@ -20,16 +20,14 @@ def test_the_bar_shows_mfu_where_it_is_known():
     assert "mfu" not in short_form(METRICS)
 
 
-def test_tokens_that_dialogues_share_are_computed_and_counted_once():
+def test_a_share_of_targets_costs_a_share_of_the_output_layer():
     flops = ModelFlops(
         num_block_weights=10, num_output_weights=4, attention_width=0, mean_length=9.0
     )
     utilisation = Utilisation(flops=flops, peak_rate=1e4)
-    plain = Totals(loss_counts={"nll": 50}, num_tokens=100, num_used_tokens=100)
-    shared = Totals(loss_counts={"nll": 50}, num_tokens=100, num_used_tokens=25)
-    share = utilisation_share(utilisation, plain, tokens_per_second=20.0)
+    totals = Totals(loss_counts={"nll": 50}, num_tokens=100, num_used_tokens=99)
+    share = utilisation_share(utilisation, totals, tokens_per_second=20.0)
     assert share == pytest.approx(20 * 6 * (10 + 0.5 * 4) / 1e4)
-    assert utilisation_share(utilisation, shared, tokens_per_second=20.0) == share / 4
 
 
 def test_the_time_left_is_by_the_clock_since_the_first_line(monkeypatch):

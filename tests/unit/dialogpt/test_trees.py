@@ -11,7 +11,7 @@ from dialogpt.data.batch import Collator
 from dialogpt.data.dataset import ShardDataset
 from dialogpt.data.features import make_features
 from dialogpt.data.loader import StepLoader
-from dialogpt.data.manifest import read_manifest
+from dialogpt.data.manifest import read_manifest, save_manifest
 from dialogpt.data.sampler import BatchLimits, BatchPlanner, run_starts
 from dialogpt.data.trees import tree_pieces
 from dialogpt.records import IGNORE_INDEX
@@ -138,6 +138,8 @@ def test_shards_say_what_neighbours_share_and_batches_fit(tmp_path_factory, dial
         range(len(dialogues))
     )
     for batch in batches:
+        if limits.max_micro_batch_size:
+            assert len(batch) <= limits.max_micro_batch_size
         some = [dialogues[index] for index in batch]
         collated(some, budget, max_seq_len)  # raises where they do not fit
 
@@ -169,9 +171,15 @@ def test_runs_come_together_and_are_cut_only_where_they_are_too_long():
 def test_a_run_over_the_budget_is_cut_where_it_is_full():
     own, shared = np.array([10, 5, 5, 5, 5]), np.array([0, 8, 8, 8, 8])
     goes_on = np.array([False, True, True, True, True])
+
+    def starts(**limits):
+        return run_starts(own, shared, goes_on, **limits).tolist()
+
     # 10 + 5 + 5 = 20; then 8 + 5 + 5 = 18.
-    assert run_starts(own, shared, goes_on, 20).tolist() == [0, 3]
-    assert run_starts(own, shared, goes_on, 30).tolist() == [0]
+    assert starts(budget=20, limit=9) == [0, 3]
+    assert starts(budget=35, limit=9) == [0]
+    assert starts(budget=35, limit=2) == [0, 2, 4]
+    assert starts(budget=20, limit=2) == [0, 2, 4]
 
 
 def test_shards_of_version_1_are_read_but_not_for_trees(tmp_path):
@@ -197,7 +205,10 @@ def test_shards_of_version_1_are_read_but_not_for_trees(tmp_path):
             seed=0,
         )
 
+    assert manifest.format_version == 1
+    save_manifest(folder, manifest)  # as purging does, which leaves shards without purged ones
+    assert read_manifest(folder, tokenizer=tokenizer).format_version == 1
     ((batch,),) = loader("packed").epoch(0)
     assert batch.num_tokens == 19
-    with pytest.raises(UserError, match="version 1; write the shards again, or take"):
+    with pytest.raises(UserError, match="version 1; run `python -m data_prep shards` again"):
         loader("tree")

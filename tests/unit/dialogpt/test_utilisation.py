@@ -35,7 +35,7 @@ def counted_flops(model, batch):
 
 @pytest.mark.parametrize("num_targets", [63, 16])
 def test_the_formula_is_what_torch_counts(num_targets):
-    model = build_gpt2(SMALL, vocab_size=211, eos_id=0)
+    model = build_gpt2(SMALL, vocab_size=192, eos_id=0)
     batch = collate([row(64, num_targets)] * 4, range(4), eos_id=0)
     flops = model_flops(model, mean_length=mean_length_over_tokens(np.array([64] * 4)))
     expected = 4 * 64 * flops.per_token(num_targets / 64)
@@ -44,7 +44,7 @@ def test_the_formula_is_what_torch_counts(num_targets):
 
 def test_attention_costs_what_the_dialogues_lengths_say_not_their_mean():
     """Two rows of their own, counted one by one, against the average token of both."""
-    model = build_gpt2(SMALL, vocab_size=211, eos_id=0)
+    model = build_gpt2(SMALL, vocab_size=192, eos_id=0)
     lengths = np.array([60, 4], dtype=np.uint16)
     counted = sum(
         counted_flops(model, collate([row(n, n // 2)], [0], eos_id=0)) for n in lengths.tolist()
@@ -104,7 +104,7 @@ def test_a_device_that_is_not_known_has_none(name):
 
 def test_speed_is_that_of_all_ranks_together(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA A100-SXM4-80GB")
-    model = build_gpt2(SMALL, vocab_size=211, eos_id=0)
+    model = build_gpt2(SMALL, vocab_size=192, eos_id=0)
     lengths = np.array([10, 10])
     one, four = (
         build_utilisation(
@@ -125,7 +125,7 @@ def test_a_share_is_operations_over_what_could_be_made():
 
 
 def test_a_cpu_has_no_utilisation():
-    model = build_gpt2(SMALL, vocab_size=211, eos_id=0)
+    model = build_gpt2(SMALL, vocab_size=192, eos_id=0)
     device = torch.device("cpu")
     found = build_utilisation(model, np.array([3]), device=device, precision="bf16", num_ranks=1)
     assert found is None
