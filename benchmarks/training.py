@@ -111,7 +111,8 @@ def _compare(options: argparse.Namespace) -> None:
     for size in options.sizes:
         rows = [result for result in results if result["size"] == size]
         text = _section(size, rows, ceiling, options)
-        write_section(options.document, "training", f"compare-{size}", text, preface=PREFACE)
+        name = f"threads-{size}" if options.shards else f"compare-{size}"
+        write_section(options.document, "training", name, text, preface=PREFACE)
 
 
 def _measured(make: Any) -> dict[str, Any]:
@@ -192,7 +193,8 @@ def _section(
         *("to the release's loop", "GiB"),
     ]
     notes = [f"Large bfloat16 products reach {ceiling / 1e12:.0f} TFLOP/s", *_notes(options)]
-    lines = [f"### {size}", "", f"`{shown_command(sys.argv)}`", "", table(head, rows), ""]
+    title = f"### {size}, dialogues of real threads" if options.shards else f"### {size}"
+    lines = [title, "", f"`{shown_command(sys.argv)}`", "", table(head, rows), ""]
     return "\n".join([*lines, *(f"* {note}" for note in notes)])
 
 

@@ -42,8 +42,8 @@ class RunLog:
         last_step: the step of the checkpoint that the run goes on from; 0 for a new run. Later
             lines are dropped, and a line that was cut short.
         tensorboard: write event files too, where the package is installed.
-        trackers: are given every line of the run in order, those of before included. What they
-            have, the lines of lost steps too, comes again with the same losses.
+        trackers: are given every line of the run in order, those of earlier processes included, and
+            skip what they have. Lines of lost steps come again with the same losses.
     """
 
     def __init__(
@@ -132,9 +132,7 @@ def _truncate(path: Path, last_step: int) -> None:
         return
     # A new run begins with an empty log: the line of step 0 is its validation before training.
     kept = [
-        line
-        for line in _whole_lines(path)
-        if last_step and json.loads(line)["step"] <= last_step
+        line for line in _whole_lines(path) if last_step and json.loads(line)["step"] <= last_step
     ]
     write_text(path, "".join(kept))
 

@@ -63,9 +63,9 @@ def short_recipe(resolved: str, steps: int) -> dict[str, Any]:
 
     A recipe's warm-up is made for the whole training. In a run that is shorter the rate would never
     get to what the point is named after (2,000 steps of Noam with warm-up 16,000 end at an eighth
-    of it), so warm-up takes a fifth of the run at most. Early stopping is off: points compare after
-    the same number of steps, however often that passes over the data: where `max_epochs` ended runs
-    before, they would not get through a warm-up planned for those steps. One checkpoint is kept, for
+    of it), so warm-up takes a fifth of the run at most. Early stopping is off, and
+    so is `max_epochs`: points compare after the same number of steps, for which warm-up and
+    validations are planned, however often that passes over the data. One checkpoint is kept, for
     going on.
 
     Args:
