@@ -5,6 +5,7 @@ is measured again is replaced, the others stay.
 """
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,8 +28,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def shown_command(arguments: Sequence[str]) -> str:
     """The command line of a script in benchmarks/, without the paths of this machine."""
     script, *rest = arguments
-    shown = ["PATH" if argument.startswith(("/", "~", "..")) else argument for argument in rest]
-    return " ".join(["python", f"benchmarks/{Path(script).name}", *shown])
+    shown = ["PATH" if argument.startswith(("/", "~", ".")) else argument for argument in rest]
+    return shlex.join(["python", f"benchmarks/{Path(script).name}", *shown])
 
 
 def write_section(path: Path, benchmark: str, section: str, text: str, *, preface: str) -> None:

@@ -44,7 +44,7 @@ parameter and token.
 
 * **ours, packed**: this project's step on dialogues laid end to end; **padded** on rows of like
   length; **trees** on threads with each turn once, where a token counts as often as dialogues have
-  it.
+  it, so that its share of the ceiling may be more than all.
 * **nanoGPT**: compiled, on full rows of 1,024 random tokens: neither padding nor ends of dialogues.
 * **transformers, SDPA**: its GPT-2 and its loss under the same token budget.
 * **the release's loop**: eager attention, 64 rows of like length, all logits.
