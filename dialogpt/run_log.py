@@ -13,6 +13,8 @@ FACTS_FILE = "run.json"
 """What the run is: model size, devices, data; of the process that trained last. And why training is
 over, once no checkpoint says so."""
 
+_END = "finished"
+
 logger = logging.getLogger(__name__)
 
 
@@ -99,15 +101,16 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 def note_end(folder: Path, why: str) -> None:
     """Keep in run.json why training is over, for a run whose checkpoints are to be removed."""
-    write_json(folder / FACTS_FILE, {**_facts(folder), "finished": why})
+    write_json(folder / FACTS_FILE, {**read_facts(folder), _END: why})
 
 
 def noted_end(folder: Path) -> str:
     """What `note_end` has kept; empty without it."""
-    return str(_facts(folder).get("finished", ""))
+    return str(read_facts(folder).get(_END, ""))
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What run.json says; empty for a run from before there was one."""
     path = folder / FACTS_FILE
     if not path.is_file():
         return {}

@@ -96,7 +96,7 @@ def _what_it_is(run: Run) -> str:
         "forward": "A forward model, P(response | context). ",
         "backward": "A backward model, P(source | response). ",
     }.get(direction or "", "")
-    if not facts:
+    if "train_dialogues" not in facts:
         return f"{model}Last line written {when(run.last_written)}."
     return (
         f"{model}Trained on {count(facts['train_dialogues'])} dialogues, validated on "

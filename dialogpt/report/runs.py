@@ -10,7 +10,7 @@ from typing import Any
 
 from dialogpt.checkpoint import STATE_FILE, RunFolder
 from dialogpt.command_line import UserError, require_folder
-from dialogpt.run_log import FACTS_FILE, METRICS_FILE, noted_end, read_metrics
+from dialogpt.run_log import METRICS_FILE, noted_end, read_facts, read_metrics
 from dialogpt.train.settings import CONFIG_FILE, flat_settings
 
 Record = dict[str, Any]
@@ -121,14 +121,14 @@ def read_run(folder: Path) -> Run:
     records = read_metrics(folder)
     if not records:
         raise UserError(f"{metrics}: nothing is recorded yet; wait for a few steps")
-    config, facts = folder / CONFIG_FILE, folder / FACTS_FILE
+    config = folder / CONFIG_FILE
     return Run(
         name="/".join(folder.resolve().parts[-2:]),
         folder=folder,
         train=[record for record in records if record["kind"] == "train"],
         valid=[record for record in records if record["kind"] == "valid"],
         settings=flat_settings(config.read_text(encoding="utf-8")) if config.is_file() else {},
-        facts=json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {},
+        facts=read_facts(folder),
         finished=_finished(folder),
         failures=sorted(path.name for path in folder.glob("failed-step-*")),
         last_written=datetime.fromtimestamp(metrics.stat().st_mtime, UTC),

@@ -1,5 +1,6 @@
-"""What a run is, beyond its settings: kept with it as run.json, and told to trackers."""
+"""What a run is, beyond its settings: said at its start, kept as run.json, told to trackers."""
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,10 @@ from dialogpt.config import TrainConfig
 from dialogpt.distributed import ResolvedPrecision
 from dialogpt.models.gpt2 import num_parameters
 from dialogpt.train.loop import Parts
+from dialogpt.train.sharding import is_shared
 from dialogpt.train.utilisation import Utilisation, build_utilisation, device_name
+
+logger = logging.getLogger(__name__)
 
 
 def utilisation_of(parts: Parts, precision: ResolvedPrecision) -> Utilisation | None:
@@ -50,3 +54,35 @@ def run_facts(config: TrainConfig, parts: Parts, precision: ResolvedPrecision) -
         "torch": torch.__version__,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def describe(config: TrainConfig, parts: Parts, precision: str) -> None:
+    """Say what follows from the settings before anything runs for long."""
+    planner = parts.train_loader.planner
+    num_steps = planner.num_steps(0)
+    num_dialogues = parts.train_loader.num_dialogues
+    num_tokens = int(planner.lengths.sum(dtype="int64"))
+    valid = parts.valid_loader.num_dialogues if parts.valid_loader else 0
+    logger.info("Run folder   %s", config.output)
+    logger.info(
+        "Model        %s, %s parameters, %s on %s x %d%s",
+        config.direction,
+        f"{num_parameters(parts.model):,}",
+        precision,
+        parts.accelerator.device.type,
+        parts.identity.num_ranks,
+        ", each with a share (FSDP)" if is_shared(parts.model) else "",
+    )
+    logger.info(
+        "Dialogues    %s to train on, %s to validate on, %s",
+        f"{num_dialogues:,}",
+        f"{valid:,}",
+        config.batch.layout,
+    )
+    logger.info(
+        "Epoch        %s steps of about %s tokens and %s dialogues",
+        f"{num_steps:,}",
+        f"{num_tokens / num_steps:,.0f}",
+        f"{num_dialogues / num_steps:,.0f}",
+    )
+    logger.info("Steps        %s in at most %d epochs", f"{parts.total_steps:,}", config.max_epochs)

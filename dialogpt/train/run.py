@@ -1,6 +1,5 @@
 """TrainConfig -> loaders, model, optimizer, resume -> loop."""
 
-import hashlib
 import logging
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,10 +9,9 @@ import torch
 from accelerate import Accelerator
 
 from dialogpt.checkpoint import ModelCard, RunFolder, read_model_card, resolve_model_folder
-from dialogpt.command_line import UserError, require_folder
-from dialogpt.config import BatchConfig, ModelConfig, TrainConfig, token_budget
-from dialogpt.data.loader import StepLoader
-from dialogpt.data.manifest import Manifest, read_manifest
+from dialogpt.command_line import UserError
+from dialogpt.config import ModelConfig, TrainConfig, token_budget
+from dialogpt.data.manifest import Manifest
 from dialogpt.distributed import (
     ResolvedPrecision,
     num_ranks,
@@ -21,19 +19,19 @@ from dialogpt.distributed import (
     wait_for_all_ranks,
 )
 from dialogpt.folders import sole_use
-from dialogpt.models.gpt2 import DialogueModel, build_gpt2, gpt2_sizes, num_parameters
+from dialogpt.models.gpt2 import DialogueModel, build_gpt2, gpt2_sizes
 from dialogpt.records import write_json, write_text
 from dialogpt.run_log import FACTS_FILE, RunLog, noted_end
 from dialogpt.seeding import seed_everything
-from dialogpt.tokenization import load_tokenizer
-from dialogpt.train.facts import run_facts, utilisation_of
+from dialogpt.train.facts import describe, run_facts, utilisation_of
+from dialogpt.train.inputs import build_loaders, fingerprint, read_manifests
 from dialogpt.train.layout import with_layout
 from dialogpt.train.loop import Parts, Trainer
 from dialogpt.train.memory import with_budget
 from dialogpt.train.optim import build_optimizer
 from dialogpt.train.progress import Progress
 from dialogpt.train.settings import CONFIG_FILE, check_same_config, flat_settings
-from dialogpt.train.sharding import is_asked_for, is_shared, place_model
+from dialogpt.train.sharding import is_asked_for, place_model
 from dialogpt.train.state import Identity, read_state, restore_checkpoint
 from dialogpt.train.step import Updater
 from dialogpt.train.trackers import require_trackers, start_trackers
@@ -62,7 +60,7 @@ def train(config: TrainConfig, resolved: str) -> int:
         logging.INFO if accelerator.is_main_process else logging.ERROR
     )
     shards = Path(config.data.shards)
-    manifests = _read_manifests(shards)
+    manifests = read_manifests(shards)
     output = Path(config.output)
     check_same_config(output / CONFIG_FILE, resolved)
     run_folder = RunFolder(output, keep_last=config.checkpoint.keep_last)
@@ -86,7 +84,7 @@ def _go_on(
     config = with_layout(config, sizes, precision=precision, device=accelerator.device)
     identity = Identity(
         num_ranks=num_ranks(),
-        shards=_fingerprint(manifests["train"]),
+        shards=fingerprint(manifests["train"]),
         layout=config.batch.layout,
     )
     state = None if checkpoint is None else read_state(checkpoint, identity)
@@ -115,7 +113,7 @@ def _go_on(
     if accelerator.is_main_process:
         write_text(output / CONFIG_FILE, resolved)
         write_json(output / FACTS_FILE, facts)
-    _describe(config, parts, precision)
+    describe(config, parts, precision)
     if checkpoint is not None and state is not None:
         logger.info("Going on after step %d from %s", progress.step, checkpoint)
         restore_checkpoint(
@@ -145,28 +143,6 @@ def _go_on(
             log.close()
 
 
-def _read_manifests(shards: Path) -> dict[str, Manifest]:
-    """The manifest of train and, where there are dialogues, valid."""
-    require_folder(shards, "a folder of shards", "run `python -m data_prep shards` first")
-    tokenizer = load_tokenizer(str(shards / "tokenizer"))
-    manifests = {"train": read_manifest(shards / "train", tokenizer=tokenizer)}
-    if (shards / "valid").is_dir():
-        manifests["valid"] = read_manifest(shards / "valid", tokenizer=tokenizer)
-    if "valid" not in manifests or manifests["valid"].num_dialogues == 0:
-        manifests.pop("valid", None)
-        logger.warning(
-            "%s: no validation dialogues, so nothing tells when to stop: best/ will be the last "
-            "model. Extract with a larger split.valid_fraction to have some",
-            shards / "valid",
-        )
-    return manifests
-
-
-def _fingerprint(manifest: Manifest) -> str:
-    sums = sorted(value for shard in manifest.shards for value in shard.sha256.values())
-    return hashlib.sha256("".join(sums).encode()).hexdigest()[:16]
-
-
 def _build(
     config: TrainConfig,
     manifests: dict[str, Manifest],
@@ -176,7 +152,7 @@ def _build(
     checkpoint: Path | None,
 ) -> Parts:
     manifest = manifests["train"]
-    loaders = _build_loaders(config, manifests, rank=accelerator.process_index)
+    loaders = build_loaders(config, manifests, rank=accelerator.process_index)
     seed_everything(config.seed)  # without the rank: all ranks begin with the same weights
     model = _build_model(config, manifest, checkpoint)
     seed_everything(config.seed, rank=accelerator.process_index)
@@ -224,36 +200,6 @@ def _build(
     )
 
 
-def _build_loaders(
-    config: TrainConfig, manifests: dict[str, Manifest], *, rank: int
-) -> dict[str, StepLoader]:
-    """Split -> loader; validation takes no accumulation and always the same order."""
-    plain = BatchConfig(
-        layout=config.batch.layout,
-        micro_batch_tokens=config.batch.micro_batch_tokens,
-        max_micro_batch_size=config.batch.max_micro_batch_size,
-    )
-    settings: dict[str, tuple[BatchConfig, int, int]] = {
-        "train": (config.batch, config.seed, 0),
-        "valid": (plain, 0, config.validation.max_dialogues),
-    }
-    loaders = {}
-    for split, manifest in manifests.items():
-        batch, seed, max_dialogues = settings[split]
-        loaders[split] = StepLoader(
-            Path(config.data.shards) / split,
-            manifest,
-            data=config.data,
-            batch=batch,
-            direction=config.direction,
-            rank=rank,
-            num_ranks=num_ranks(),
-            seed=seed,
-            max_dialogues=max_dialogues,
-        )
-    return loaders
-
-
 def _model_source(config: TrainConfig, checkpoint: Path | None) -> ModelConfig:
     """Where the model comes from: what the config names, or the checkpoint that the run has."""
     if checkpoint is None:
@@ -286,35 +232,3 @@ def _build_model(config: TrainConfig, manifest: Manifest, checkpoint: Path | Non
             f"{num_positions} positions; lower it, or raise model.max_positions"
         )
     return model
-
-
-def _describe(config: TrainConfig, parts: Parts, precision: str) -> None:
-    """Say what follows from the settings before anything runs for long."""
-    planner = parts.train_loader.planner
-    num_steps = planner.num_steps(0)
-    num_dialogues = parts.train_loader.num_dialogues
-    num_tokens = int(planner.lengths.sum(dtype="int64"))
-    valid = parts.valid_loader.num_dialogues if parts.valid_loader else 0
-    logger.info("Run folder   %s", config.output)
-    logger.info(
-        "Model        %s, %s parameters, %s on %s x %d%s",
-        config.direction,
-        f"{num_parameters(parts.model):,}",
-        precision,
-        parts.accelerator.device.type,
-        parts.identity.num_ranks,
-        ", each with a share (FSDP)" if is_shared(parts.model) else "",
-    )
-    logger.info(
-        "Dialogues    %s to train on, %s to validate on, %s",
-        f"{num_dialogues:,}",
-        f"{valid:,}",
-        config.batch.layout,
-    )
-    logger.info(
-        "Epoch        %s steps of about %s tokens and %s dialogues",
-        f"{num_steps:,}",
-        f"{num_tokens / num_steps:,.0f}",
-        f"{num_dialogues / num_steps:,.0f}",
-    )
-    logger.info("Steps        %s in at most %d epochs", f"{parts.total_steps:,}", config.max_epochs)

@@ -123,7 +123,7 @@ class RunningTracker:
                 "metrics.jsonl",
                 self._name,
                 type(error).__name__,
-                error,
+                str(error),  # itself it would keep all of training alive where records are kept
             )
 
 

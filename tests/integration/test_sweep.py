@@ -1,6 +1,7 @@
 """The sweep command from the user's side: real runs, stopped, killed, diverged and gone on with."""
 
 import json
+import logging
 import os
 import shlex
 import signal
@@ -13,18 +14,19 @@ import yaml
 from support_train import (
     ROOT,
     environment,
-    merged,
-    run_training,
+    run_to_end,
     tiny_settings,
     write_shards,
 )
 
 from dialogpt.command_line import parse_config
 from dialogpt.config import TrainConfig
+from dialogpt.report.runs import read_run
 from dialogpt.run_log import read_metrics
 from dialogpt.sweep.__main__ import main
 from dialogpt.sweep.launch import run_points
 from dialogpt.sweep.plan import Point
+from dialogpt.train.__main__ import main as train_command_main
 
 PNG = b"\x89PNG\r\n\x1a\n"
 ACCELERATE = shlex.join(
@@ -78,12 +80,38 @@ def results(folder, name):
     return json.loads((folder / name / "results.json").read_text())
 
 
-GRID = ["--learning_rates", "0.003", "0.03", "1e30", "--max_steps", "12"]
+# Ten times the steps that the recipe's max_epochs allows. Sweeps share the run of rate 0.01, which
+# one of them trains unbroken and another one is stopped in.
+STEPS = ["--max_steps", "240", "--validation.every_steps", "1000", "--checkpoint.every_steps", "10"]
+NARROW = ["--learning_rates", "0.01", "0.03", *STEPS]
+GRID = ["--learning_rates", "0.01", "0.03", "1e30", *STEPS]
+BROKEN = ["--learning_rates", "0.01", "1e30", *STEPS]
 
 
 @pytest.fixture(scope="module")
-def swept(folder):
-    code, output, errors = sweep(folder, "swept", *GRID)
+def queued(folder):
+    """(The words that train the first run of a sweep, the metrics that a job with them wrote)."""
+    code, output, errors = sweep(folder, "swept", *NARROW, "--dry_run")
+    assert code == 0, errors
+    commands = [shlex.split(line) for line in output.splitlines()]
+    assert len(commands) == 2
+    done = run_to_end(commands[0], folder)
+    assert done.returncode == 0, done.stderr
+    return commands[0], (folder / "swept" / "lr-0.01-seed-0" / "metrics.jsonl").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def narrow(folder, queued):
+    """What a sweep of two rates, one of them trained by a job, has left: log -> its text."""
+    code, output, errors = sweep(folder, "swept", *NARROW)
+    assert code == 0, output + errors
+    return {path: path.read_text() for path in (folder / "swept").rglob("log.txt")}
+
+
+@pytest.fixture(scope="module")
+def swept(folder, narrow):
+    """(Standard output, standard error) of a call that trains a third rate, by another launcher."""
+    code, output, errors = sweep(folder, "swept", *GRID, "--launcher", ACCELERATE)
     assert code == 0, output + errors
     return output, errors
 
@@ -91,10 +119,10 @@ def swept(folder):
 def test_the_table_has_every_rate_and_the_best_one_marked(folder, swept):
     output, _ = swept
     losses = {run["learning_rate"]: run["best_loss"] for run in results(folder, "swept")["runs"]}
-    best = min((0.003, 0.03), key=losses.get)
+    best = min((0.01, 0.03), key=losses.get)
     rows = [line.split() for line in output.split("state\n")[1].splitlines()[:3]]
     marked = [row[1] for row in rows if row[0] == ">"]
-    assert [row[row[0] == ">"] for row in rows] == ["0.003", "0.03", "1e+30"]
+    assert [row[row[0] == ">"] for row in rows] == ["0.01", "0.03", "1e+30"]
     assert marked == [str(best)]
     assert results(folder, "swept")["chosen_learning_rate"] == best
 
@@ -106,23 +134,23 @@ def test_a_rate_that_diverges_is_a_row_and_no_end(folder, swept):
     assert f"diverged at step {run['diverged_at']}\n" in output
     failed = folder / "swept" / "lr-1e+30-seed-0" / f"failed-step-{run['diverged_at']:08d}"
     assert failed.is_dir()
-    assert "[3/3] rate 1e+30 seed 0  diverged" in errors
+    assert "[1/1] rate 1e+30 seed 0  diverged" in errors
 
 
 def test_the_numbers_are_those_of_the_runs(folder, swept):
     for run in results(folder, "swept")["runs"][:2]:
         records = read_metrics(folder / "swept" / f"lr-{run['learning_rate']}-seed-0")
         valid = {r["step"]: r["loss"] for r in records if r["kind"] == "valid"}
-        assert list(valid) == list(range(13))  # a tenth of 12 steps is one
+        assert list(valid) == list(range(0, 241, 24))  # ten times
         assert run["start_loss"] == valid.pop(0)
         assert run["best_loss"] == min(valid.values()) == valid[run["best_step"]]
         assert run["train_loss"] == [r["loss"] for r in records if r["kind"] == "train"][-1]
 
 
 def test_the_runs_differ_in_nothing_but_the_rate(folder, swept):
-    runs = [folder / "swept" / f"lr-{rate}-seed-0" for rate in ("0.003", "0.03")]
+    runs = [folder / "swept" / f"lr-{rate}-seed-0" for rate in ("0.01", "0.03")]
     one, other = (yaml.safe_load((run / "config.yaml").read_text()) for run in runs)
-    assert one["schedule"].pop("learning_rate") == 0.003
+    assert one["schedule"].pop("learning_rate") == 0.01
     assert other["schedule"].pop("learning_rate") == 0.03
     assert one.pop("output") != other.pop("output")
     assert one == other
@@ -135,6 +163,9 @@ def test_a_run_that_is_over_keeps_its_numbers_and_no_weights(folder, swept):
         assert {"config.yaml", "metrics.jsonl", "log.txt"} <= {path.name for path in run.iterdir()}
         assert not {"checkpoints", "models", "best", "last"} & {p.name for p in run.iterdir()}
         assert not list(run.rglob("model.safetensors"))
+        diverged = next(run.glob("failed-step-*"), None)
+        how = f"diverged at step {int(diverged.name[-8:])}" if diverged else "made its last step"
+        assert read_run(run).finished == f"it {how}, and the sweep has removed its weights"
 
 
 def test_the_picture_is_drawn_and_without_matplotlib_the_table_remains(
@@ -162,26 +193,29 @@ def test_the_line_to_copy_is_the_recipe_with_the_chosen_rate(folder, swept):
     assert config.schedule.warmup_steps == recipe.schedule.warmup_steps
 
 
-def test_a_wider_grid_trains_the_new_rate_alone_and_through_the_launcher(folder, swept):
-    logs = {path: path.stat() for path in (folder / "swept").rglob("log.txt")}
-    assert len(logs) == 3
-    grid = ["--learning_rates", "0.003", "0.01", "0.03", "1e30", "--max_steps", "12"]
-    code, output, errors = sweep(folder, "swept", *grid, "--launcher", ACCELERATE)
-    assert code == 0, output + errors
-    assert "Over         3 of 4 runs" in output
-    assert "[1/1] rate 0.01" in errors
-    assert {path: path.stat() for path in logs} == logs
+def test_a_wider_grid_trains_the_new_rate_alone_and_through_the_launcher(swept, narrow):
+    output, errors = swept
+    assert "Over         2 of 3 runs" in output
+    assert "[1/1] rate 1e+30 seed 0  starts" in errors
+    assert len(narrow) == 2
+    assert {path: path.read_text() for path in narrow} == narrow
     line = output.strip().splitlines()[-1].strip()
     assert line.startswith(ACCELERATE + " dialogpt.train --config ")
 
 
-def wait_for_checkpoint(process, run, step):
+def newest_step(run):
+    steps = [int(p.name[5:]) for p in run.glob("checkpoints/step-????????")]
+    return max(steps, default=0)
+
+
+def wait_for_checkpoint(process, run, *, after):
+    """Return when the run has a whole checkpoint of a later step."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        if any(p.name >= f"step-{step:08d}" for p in run.glob("checkpoints/step-????????")):
+        if newest_step(run) > after:
             return
         time.sleep(0.002)
-    pytest.fail(f"no checkpoint of step {step}; exit code {process.poll()}")
+    pytest.fail(f"no checkpoint after step {after}; exit code {process.poll()}")
 
 
 def losses(run):
@@ -191,104 +225,105 @@ def losses(run):
     ]
 
 
-LONG = [
-    *("--learning_rates", "0.01", "0.02", "--max_steps", "200", "--max_epochs", "40"),
-    *("--validation.every_steps", "20", "--checkpoint.every_steps", "20"),
-]
-
-
 @pytest.fixture(scope="module")
-def unbroken(folder):
-    """The metrics of the run of rate 0.01 in a sweep with LONG, trained without a sweep."""
-    changes = {
-        "max_steps": 200,
-        "max_epochs": 40,
-        "validation": {"every_steps": 20},
-        "checkpoint": {"every_steps": 200},
-    }
-    settings = merged(tiny_settings(folder / "shards", folder / "unbroken"), changes)
-    finished = run_training(settings, folder)  # not here: sums differ in the last bits
-    assert finished.returncode == 0, finished.stderr
-    return losses(folder / "unbroken")
+def unbroken(folder, queued):
+    """The metrics of the run of rate 0.01, in which nothing was stopped."""
+    return losses(folder / "swept" / "lr-0.01-seed-0")
 
 
-@pytest.mark.parametrize(
-    ("number", "exit_code", "launcher"),
-    [(signal.SIGINT, 130, ""), (signal.SIGTERM, 143, ACCELERATE)],
-    ids=["ctrl-c", "sigterm-accelerate"],
-)
-def test_a_signal_lets_the_run_save_and_the_same_command_goes_on(
-    folder, unbroken, number, exit_code, launcher
+def test_a_job_queue_runs_the_printed_commands_and_the_sweep_collects(
+    folder, queued, narrow, caplog, monkeypatch
 ):
-    name = f"stopped-{exit_code}"
-    run = folder / name / "lr-0.01-seed-0"
-    options = [*LONG, "--launcher", launcher] if launcher else LONG
-    process = start(folder, name, *options)
-    wait_for_checkpoint(process, run, 20)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == exit_code, errors
-    assert "give the same command again to go on" in errors
-    # The training process has ended as well, with its last step saved.
-    said = (run / "log.txt").read_text()
-    assert "Stopped by a signal after step" in said
-    assert not (folder / name / "lr-0.02-seed-0").exists()
-    assert results(folder, name)["runs"] == []
-    code, output, errors = sweep(folder, name, *options)
-    assert code == 0, output + errors
-    assert "[1/2] rate 0.01 seed 0  goes on" in errors
-    assert "Going on after step" in (run / "log.txt").read_text()
-    assert losses(run) == unbroken
+    command, numbers = queued
+    metrics = folder / "swept" / "lr-0.01-seed-0" / "metrics.jsonl"
+    assert metrics.read_bytes() == numbers
+    # The same job again, by when the weights are removed, does not begin anew over the metrics.
+    assert command[:3] == [sys.executable, "-m", "dialogpt.train"]
+    monkeypatch.setattr(sys, "argv", command[2:])
+    with caplog.at_level(logging.INFO), pytest.raises(SystemExit) as ended:
+        train_command_main()
+    assert ended.value.code == 0
+    assert "training is finished: it made its last step, and the sweep has removed" in caplog.text
+    assert metrics.read_bytes() == numbers
 
 
-def test_a_killed_sweep_goes_on_to_the_numbers_of_an_unbroken_run(folder, unbroken):
+def test_a_sweep_that_is_stopped_and_killed_goes_on_to_the_numbers_of_an_unbroken_run(
+    folder, unbroken
+):
     pid = folder / "pid"
     remember = 'echo $$ > "$0"; exec "$@"'
-    launcher = shlex.join(["sh", "-c", remember, str(pid), sys.executable, "-m"])
-    run = folder / "killed" / "lr-0.01-seed-0"
-    process = start(folder, "killed", *LONG, "--launcher", launcher)
-    wait_for_checkpoint(process, run, 20)
+    remembering = shlex.join(["sh", "-c", remember, str(pid), sys.executable, "-m"])
+    run = folder / "broken" / "lr-0.01-seed-0"
+    # Two signals, each in a sweep that goes on where the one before it was.
+    for number, exit_code, launcher in (
+        (signal.SIGTERM, 143, ["--launcher", ACCELERATE]),
+        (signal.SIGINT, 130, []),
+    ):
+        before = newest_step(run)
+        process = start(folder, "broken", *BROKEN, *launcher)
+        wait_for_checkpoint(process, run, after=before)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == exit_code, errors
+        assert "give the same command again to go on" in errors
+        assert f"[1/2] rate 0.01 seed 0  {'goes on' if before else 'starts'}" in errors
+        # The training process has ended as well, with its last step saved.
+        said = (run / "log.txt").read_text()
+        assert f"Stopped by a signal after step {newest_step(run)}, which is saved" in said
+        assert not (folder / "broken" / "lr-1e+30-seed-0").exists()
+        assert results(folder, "broken")["runs"] == []
+    # A kill, which reaches the sweep alone.
+    before = newest_step(run)
+    process = start(folder, "broken", *BROKEN, "--launcher", remembering)
+    wait_for_checkpoint(process, run, after=before)
     os.kill(int(pid.read_text()), signal.SIGSTOP)  # so that it is not over before it is looked at
     process.kill()
     process.communicate()
     # The run has outlived the sweep: what would train beside it is refused.
-    code, _, errors = sweep(folder, "killed", *LONG)
+    code, _, errors = sweep(folder, "broken", *BROKEN)
     assert code == 1
     assert f"{run}: another run is at work in this folder" in errors
     os.kill(int(pid.read_text()), signal.SIGKILL)
-    code, output, errors = sweep(folder, "killed", *LONG)
+    code, output, errors = sweep(folder, "broken", *BROKEN)
     assert code == 0, output + errors
+    assert (run / "log.txt").read_text().count("Going on after step") == 3
     assert losses(run) == unbroken
     # Killed between an outcome and the removal of weights: made good by the next call.
     (run / "checkpoints").mkdir()
-    assert sweep_here(folder, "killed", *LONG) == 0
+    assert sweep_here(folder, "broken", *BROKEN) == 0
     assert not (run / "checkpoints").exists()
 
 
-def test_a_job_queue_runs_the_printed_commands_and_the_sweep_collects(folder, capsys):
-    options = ["--learning_rates", "0.003", "0.03", "--max_steps", "6"]
-    assert sweep_here(folder, "queued", *options, "--dry_run") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    for line in lines:
-        done = subprocess.run(
-            shlex.split(line), env=environment(), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-    numbers = {p: p.read_bytes() for p in (folder / "queued").rglob("metrics.jsonl")}
-    code, output, errors = sweep(folder, "queued", *options)
-    assert code == 0, output + errors
-    assert {path: path.read_bytes() for path in numbers} == numbers
-    assert len(results(folder, "queued")["runs"]) == 2
-
-
 def test_a_run_that_fails_ends_the_sweep_with_what_it_said(folder):
-    code, _, errors = sweep(folder, "failed", "--data.max_seq_len", "64", "--max_steps", "4")
+    said = shlex.join(["sh", "-c", "echo error: the disk is full; exit 3"])
+    code, _, errors = sweep(folder, "failed", "--launcher", said)
     assert code == 1
-    assert "found exit code 1 after these words" in errors
-    assert "| error: data.max_seq_len 64: expected at most the model's 32 positions" in errors
+    assert "found exit code 3 after these words" in errors
+    assert "  | error: the disk is full\n" in errors
     assert "Traceback" not in errors
     assert results(folder, "failed")["runs"] == []
+
+
+def test_a_run_that_finishes_before_its_last_step_ends_the_sweep(folder):
+    """As a launcher does whose exit code is 0 whatever happened."""
+    code, _, errors = sweep(folder, "early", "--max_steps", "6", "--launcher", "true")
+    assert code == 1
+    assert "expected a run that ends after step 6, found that its metrics end at step 0" in errors
+    assert results(folder, "early")["runs"] == []
+
+
+def test_a_run_that_the_same_signal_ended_is_no_failure(tmp_path):
+    """As when a job's time is over, and every process of it is told."""
+    point = Point(learning_rate=0.1, seed=0, folder=tmp_path / "run")
+    over = []
+    code = run_points(
+        [point],
+        command=lambda point: ["sh", "-c", "kill -TERM $PPID; exit 143"],
+        gpus=[],
+        finished=lambda point, diverged_at: over.append(point),
+    )
+    assert code == 143
+    assert over == []
 
 
 def test_runs_share_the_gpus_that_are_named(tmp_path):

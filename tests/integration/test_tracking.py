@@ -151,6 +151,30 @@ def test_a_tracker_that_comes_later_gets_the_lines_of_before(folder, install):
     assert tracker.options["resume"] == "never"
 
 
+def test_a_tracker_that_was_off_for_a_while_gets_the_lines_of_that_while(folder, install):
+    """On up to step 4, off up to step 8, and on again."""
+    install(Recording)
+    settings = settings_of(folder, "off", trackers=["trackio"])
+    train_until(6, settings, folder)
+    train_until(10, {**settings, "trackers": []}, folder)
+    train_here(settings, folder)
+    first, second = started
+    assert [step for step, _ in first.lines] == [0, 2, 4]
+    assert names_only([*first.lines, *second.lines]) == lines_of(folder / "off")
+    assert second.options["resume"] == "allow"
+
+
+def test_a_tracker_that_failed_gets_what_it_missed_when_the_run_goes_on(folder, install):
+    install(Broken)
+    settings = settings_of(folder, "missed", trackers=["trackio"])
+    train_until(8, settings, folder)
+    install(Recording)
+    train_here(settings, folder)
+    broken, whole = started
+    assert len(broken.lines) == 1
+    assert names_only(whole.lines) == lines_of(folder / "missed")
+
+
 def test_a_run_that_begins_anew_is_another_run_there(folder, install):
     """Killed before its first checkpoint, a run begins with an empty log."""
     install(Recording)
@@ -173,7 +197,7 @@ def test_wandb_goes_on_by_an_id_kept_in_the_run_folder(folder, install):
     assert first.options == second.options
     assert first.options == {
         "name": f"{folder.name}-by_id",
-        "id": kept["wandb"],
+        "id": kept["wandb"]["id"],
         "resume": "allow",
         "dir": str(folder / "by_id"),
     }
@@ -199,7 +223,7 @@ def test_a_tracker_that_does_not_start_ends_the_command_before_the_first_step(fo
 
 def test_a_tracker_that_is_not_installed_is_an_error_before_anything_is_made(folder, monkeypatch):
     monkeypatch.setattr("dialogpt.train.trackers.get_available_trackers", lambda: ["wandb"])
-    with pytest.raises(UserError, match=r"found no trackio; `pip install trackio`"):
+    with pytest.raises(UserError, match=r"no trackio; `pip install 'dialogpt\[tracking\]'`"):
         train_here(settings_of(folder, "absent", trackers=["wandb", "trackio"]), folder)
     assert not (folder / "absent").exists()
 
@@ -259,5 +283,6 @@ def test_wandb_itself_keeps_its_files_in_the_run_folder(folder, monkeypatch):
     )
     kept = json.loads((folder / "real_wandb" / "trackers.json").read_text())
     (offline,) = (folder / "real_wandb" / "wandb").glob("offline-run-*")
-    assert offline.name.endswith(kept["wandb"])
-    assert (offline / f"run-{kept['wandb']}.wandb").stat().st_size > 0
+    run_id = kept["wandb"]["id"]
+    assert offline.name.endswith(run_id)
+    assert (offline / f"run-{run_id}.wandb").stat().st_size > 0

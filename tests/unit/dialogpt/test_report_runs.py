@@ -12,7 +12,9 @@ from dialogpt.report.curves import smoothed
 from dialogpt.report.formats import percent, short_count
 from dialogpt.report.markup import element, table
 from dialogpt.report.notices import notices
+from dialogpt.report.page import _what_it_is
 from dialogpt.report.runs import Run, read_run
+from dialogpt.run_log import note_end
 
 
 def train(step, loss=None, **values):
@@ -140,6 +142,22 @@ def test_why_training_ended_comes_from_the_newest_checkpoint(tmp_path):
         folder.mkdir(parents=True)
         (folder / "state.json").write_text(json.dumps({"progress": {"finished": finished}}))
     assert read_run(tmp_path).finished == "step 10 was the last"
+
+
+def test_without_checkpoints_a_note_says_why_training_ended(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(valid(0, 9.0)) + "\n")
+    (tmp_path / "run.json").write_text('{"ranks": 2}')
+    note_end(tmp_path, "it is over")
+    found = read_run(tmp_path)
+    assert found.finished == "it is over"
+    assert found.facts["ranks"] == 2
+    assert not any("Not finished" in notice for notice in notices(found))
+
+
+def test_a_note_of_the_end_alone_says_nothing_of_data_and_devices(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(valid(0, 9.0)) + "\n")
+    note_end(tmp_path, "it is over")
+    assert _what_it_is(read_run(tmp_path)).startswith("Last line written")
 
 
 def test_numbers_are_short():

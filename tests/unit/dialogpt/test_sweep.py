@@ -1,6 +1,7 @@
 """The grid, the short run, the choice and the table of a sweep, without training."""
 
 import json
+import logging
 import sys
 from itertools import pairwise
 from types import SimpleNamespace
@@ -9,15 +10,18 @@ import pytest
 import yaml
 from support_train import ROOT
 
-from dialogpt.command_line import parse_config, split_options
+from dialogpt.command_line import UserError, parse_config, split_options
 from dialogpt.config import SweepConfig, TrainConfig
 from dialogpt.sweep.choice import choose
 from dialogpt.sweep.display import table
+from dialogpt.sweep.launch import _Run, _show_validations
 from dialogpt.sweep.outcomes import (
     Outcome,
     Results,
     diverged_step,
+    metrics_of,
     read_outcome,
+    remove_weights,
 )
 from dialogpt.sweep.plan import (
     Point,
@@ -118,6 +122,17 @@ def test_a_short_run_is_a_whole_recipe_without_early_stopping_and_with_ten_valid
     assert {key: short[key] for key in same} == {key: kept[key] for key in same}
 
 
+def test_a_short_run_is_ended_by_its_steps_however_few_an_epoch_has():
+    training, resolved = recipe("demo")
+    assert training.max_epochs == 1
+    short = short_recipe(resolved, 2000)
+    assert short["max_epochs"] >= short["max_steps"] == 2000
+    assert "max_epochs does not end them" in description(SweepConfig(), training, short)
+    # A recipe that allows more epochs than that keeps them.
+    _, resolved = recipe("demo", "--max_epochs", "5000")
+    assert short_recipe(resolved, 2000)["max_epochs"] == 5000
+
+
 def test_the_length_of_a_run_is_the_sweeps_then_the_recipes_where_that_is_short():
     small, _ = recipe("small")
     demo, _ = recipe("demo")
@@ -193,6 +208,13 @@ def test_the_rate_of_the_lowest_validation_loss_is_chosen_and_marked():
     assert [line.startswith(">") for line in lines] == [False, False, True, False]
     assert lines[2].split() == [">", "0.002", "4.5000", "100", "4.5000", "12,346", "finished"]
     assert {line.index("finished") for line in lines[1:]} == {lines[0].index("state")}
+
+
+def test_of_rates_with_the_same_loss_the_lower_one_is_chosen_and_both_are_named():
+    choice = choose([outcome(4e-3, 4.5), outcome(1e-3, 5.0), outcome(2e-3, 4.5), outcome(8e-3, 5)])
+    assert choice.best.learning_rate == 2e-3
+    (warning,) = choice.warnings
+    assert "0.002 is not told apart from 0.004" in warning
 
 
 def test_a_rate_that_diverged_is_in_the_table_and_never_chosen():
@@ -286,7 +308,7 @@ def test_the_best_loss_is_of_a_validation_after_training_began(tmp_path):
         {"kind": "train", "step": 10, "tokens": 1, "tokens_per_second": 1.0},  # float16 overflow
         {"kind": "valid", "step": 10, "loss": 4.5},
     )
-    found = read_outcome(point, None)
+    found = read_outcome(point, None, num_steps=10)
     assert (found.start_loss, found.best_loss, found.best_step) == (3.0, 4.0, 5)
     assert (found.train_loss, found.tokens_per_second) == (5.0, 400 / 5)
     assert found.diverged_at is None
@@ -298,12 +320,20 @@ def test_a_validation_loss_that_is_no_number_is_a_run_that_diverged(tmp_path):
         {"kind": "valid", "step": 5, "loss": 4.0},
         {"kind": "valid", "step": 10, "loss": float("nan")},
     )
-    assert read_outcome(point, None).diverged_at == 10
+    assert read_outcome(point, None, num_steps=10).diverged_at == 10
+
+
+def test_a_finished_run_that_made_other_steps_does_not_compare(tmp_path):
+    point = write_metrics(tmp_path / "run", {"kind": "valid", "step": 9, "loss": 4.0})
+    with pytest.raises(UserError, match=r"ends after step 10, found .* end at step 9; remove this"):
+        read_outcome(point, None, num_steps=10)
+    # One that diverged ends where it does.
+    assert read_outcome(point, 10, num_steps=20).best_loss == 4.0
 
 
 def test_a_run_that_wrote_nothing_has_an_outcome(tmp_path):
     point = Point(learning_rate=0.1, seed=0, folder=tmp_path)
-    assert read_outcome(point, 1).best_loss is None
+    assert read_outcome(point, 1, num_steps=10).best_loss is None
 
 
 def test_float16_without_a_finite_step_is_read_as_divergence(monkeypatch):
@@ -335,3 +365,30 @@ def test_outcomes_of_other_rates_stay_in_the_file(tmp_path):
     kept = json.loads(path.read_text())
     assert [run["learning_rate"] for run in kept["runs"]] == [0.1, 0.2]
     assert kept["chosen_learning_rate"] == 0.2
+
+
+def test_a_run_whose_folder_was_removed_by_hand_stays_removed(tmp_path):
+    remove_weights(tmp_path / "run", outcome(0.1, 4.0))
+    assert not (tmp_path / "run").exists()
+
+
+def test_metrics_are_read_again_only_when_there_are_more(tmp_path, monkeypatch, caplog):
+    point = write_metrics(tmp_path / "run", {"kind": "valid", "step": 0, "loss": 9.0})
+    run = _Run(point=point, name="run", process=None, gpus="", log_start=0, shown_step=-1)
+    read = []
+    monkeypatch.setattr(
+        "dialogpt.sweep.launch.metrics_of", lambda folder: read.append(1) or metrics_of(folder)
+    )
+    with caplog.at_level(logging.INFO, logger="dialogpt"):
+        for _ in range(3):
+            _show_validations(run)
+        assert len(read) == 1
+        with (point.folder / "metrics.jsonl").open("a") as lines:
+            lines.write('{"kind": "valid", "step": 5, "loss": 8.0}\n')
+        _show_validations(run)
+    assert len(read) == 2
+    shown = [record.getMessage() for record in caplog.records]
+    assert shown == [
+        "run  step 0  validation loss 9.0000",
+        "run  step 5  validation loss 8.0000",
+    ]
