@@ -130,8 +130,9 @@ decode: $(INSTALLED)  ## answer CONTEXTS with the trained models, reranked
 report-data: $(INSTALLED)  ## one HTML page about the dialogues: drops, lengths, examples
 	@$(PY) -m data_prep report $(data)/extracted --output $(data)/report
 
-report: $(INSTALLED)  ## draw the loss curves of both models
+report: $(INSTALLED)  ## a page about both models' training, and their loss curves as a picture
 	@$(PY) -m dialogpt.report $(run)/forward $(run)/backward --output $(run)/loss.png
+	@$(PY) -m dialogpt.report $(run)/forward $(run)/backward --output $(run)/report
 
 demo: $(INSTALLED)  ## the whole job on the sample: dump, extraction, both models, MMI replies
 	@$(MAKE) extract DUMPS= NAME=sample

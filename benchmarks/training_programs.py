@@ -53,6 +53,7 @@ def ours(
     layout: Layout,
     compiled: bool = True,
     recomputes: bool = False,
+    accumulation: int = 1,
 ) -> Program:
     """The project's own step, on batches as its loader makes them; every rank has its own."""
     layers, width, heads = (SIZES | FOR_A_CPU)[size]
@@ -89,10 +90,10 @@ def ours(
     begun = deque([updater.begin([next(batches)], 0, learning_rate=_RATE)])
 
     def step() -> int:
-        batch = next(batches)
-        begun.append(updater.begin([batch], next(numbers), learning_rate=_RATE))
+        some = list(itertools.islice(batches, accumulation))
+        begun.append(updater.begin(some, next(numbers), learning_rate=_RATE))
         begun.popleft().result()  # as in training: the step before is looked at meanwhile
-        return batch.num_tokens
+        return sum(batch.num_tokens for batch in some)
 
     return Program(step, sum(p.numel() for p in model.parameters()))
 
