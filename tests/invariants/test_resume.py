@@ -143,7 +143,10 @@ def command_of(way, settings, folder):
     return launch_command(settings, folder, "fsdp.yaml", *options)
 
 
-@pytest.mark.parametrize(("way", "layout"), [("ddp", "packed"), ("fsdp", "padded")])
+@pytest.mark.parametrize(
+    ("way", "layout"),
+    [("ddp", "packed"), pytest.param("fsdp", "padded", marks=pytest.mark.slow)],
+)
 def test_two_ranks_with_workers_go_on_to_the_same_weights_and_metrics(folder, way, layout):
     outputs = {name: folder / f"{way}-{name}" for name in ("unbroken", "killed")}
     changes = {"batch": {"layout": layout, "accumulation_steps": 1}, "data": {"num_workers": 2}}
