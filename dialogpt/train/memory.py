@@ -11,7 +11,7 @@ import torch
 
 from dialogpt.command_line import UserError
 from dialogpt.config import TrainConfig
-from dialogpt.distributed import least_of_ranks
+from dialogpt.distributed import ResolvedPrecision, least_of_ranks
 from dialogpt.models.gpt2 import ModelSizes
 from dialogpt.models.target_nll import CHUNK_BYTES
 
@@ -65,7 +65,7 @@ def estimate(
     recomputes: bool = False,
     num_shares: int = 1,
 ) -> MemoryEstimate:
-    """What a step with products in 16 bits takes.
+    """What a step with products in bf16 takes.
 
     Args:
         sizes: of the model.
@@ -96,6 +96,7 @@ def with_budget(
     sizes: ModelSizes,
     *,
     device: torch.device,
+    precision: ResolvedPrecision,
     num_shares: int = 1,
     former: int | None = None,
 ) -> TrainConfig:
@@ -105,6 +106,8 @@ def with_budget(
         config: the run's, its layout decided.
         sizes: of its model.
         device: of this rank.
+        precision: of the products; what others than bf16 take has not been measured, so nothing is
+            said of them, and "auto" is as on a CPU.
         num_shares: as for `estimate`.
         former: the number with which the run began, if it goes on.
 
@@ -112,7 +115,7 @@ def with_budget(
         UserError: not even one row fits the GPU.
     """
     batch = config.batch
-    free, whole = _memory(device)
+    free, whole = _memory(device) if precision == "bf16" else (0, 0)
     tokens = batch.micro_batch_tokens
     if tokens == "auto":
         tokens = former or _largest(config, sizes, free, num_shares)

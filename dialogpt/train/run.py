@@ -103,6 +103,7 @@ def _go_on(
         config,
         sizes,
         device=accelerator.device,
+        precision=precision,
         num_shares=num_ranks() if is_asked_for() else 1,
         former=None if state is None else state.get("micro_batch_tokens"),
     )

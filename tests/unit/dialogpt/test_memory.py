@@ -84,10 +84,14 @@ def config_of(tokens, **batch):
     )
 
 
-def budget(monkeypatch, gib, size="345M", former=None, **batch):
+def budget(monkeypatch, gib, size="345M", former=None, precision="bf16", **batch):
     monkeypatch.setattr(memory, "_memory", lambda device: (int(gib * GIB), 80 * GIB))
     config = with_budget(
-        config_of("auto", **batch), sizes_of(size), device=torch.device("cuda"), former=former
+        config_of("auto", **batch),
+        sizes_of(size),
+        device=torch.device("cuda"),
+        precision=precision,
+        former=former,
     )
     return config.batch.micro_batch_tokens
 
@@ -103,6 +107,11 @@ def test_auto_takes_the_most_that_fit(monkeypatch):
     assert budget(monkeypatch, 1000) == 65536
 
 
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_nothing_is_guessed_of_what_was_not_measured(monkeypatch, precision):
+    assert budget(monkeypatch, 1000, precision=precision) == memory.DEFAULT_TOKENS
+
+
 def test_a_run_that_goes_on_keeps_its_number(monkeypatch):
     assert budget(monkeypatch, 40, former=3072) == 3072
 
@@ -115,7 +124,9 @@ def test_too_little_memory_is_an_error_that_says_what_helps(monkeypatch):
 def test_a_number_that_may_not_fit_is_a_warning(monkeypatch, caplog):
     monkeypatch.setattr(memory, "_memory", lambda device: (20 * GIB, 24 * GIB))
     with caplog.at_level(logging.INFO):
-        with_budget(config_of(32768), sizes_of("345M"), device=torch.device("cuda"))
+        with_budget(
+            config_of(32768), sizes_of("345M"), device=torch.device("cuda"), precision="bf16"
+        )
     assert "Memory       about 29.8 GiB of 24.0" in caplog.text
     assert "has 20.0 GiB free and the run wants about 29.8" in caplog.text
 

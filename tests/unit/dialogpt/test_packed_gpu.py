@@ -3,6 +3,7 @@
 import pytest
 import torch
 from support_train import made_up_dialogues
+from support_trees import random_threads
 from torch._dynamo.utils import counters
 
 from dialogpt.config import ModelConfig
@@ -22,8 +23,10 @@ def new_model(**values):
     return build_gpt2(SIZES, vocab_size=257, eos_id=EOS, **values).cuda()
 
 
-def batch_of(dialogues, packed_tokens=0):
-    collate = Collator(direction="forward", max_seq_len=96, eos_id=EOS, packed_tokens=packed_tokens)
+def batch_of(dialogues, packed_tokens=0, **options):
+    collate = Collator(
+        direction="forward", max_seq_len=96, eos_id=EOS, packed_tokens=packed_tokens, **options
+    )
     return collate(dialogues).to(torch.device("cuda"))
 
 
@@ -45,6 +48,20 @@ def test_packed_in_bf16_is_as_near_to_fp32_as_padded_in_bf16(compiled):
     torch.testing.assert_close(loss, exact_loss, rtol=2e-3, atol=0)
     for name, gradient in exact.items():
         error, other = ((g[name] - gradient).norm() / gradient.norm() for g in (packed, padded))
+        assert error < max(2 * other, 0.02), (name, error, other)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_trees_in_bf16_are_as_near_to_all_paths_in_fp32_as_padded_in_bf16(compiled):
+    dialogues = list(enumerate(random_threads(40, seed=3)))
+    exact_loss, exact = gradients_of(new_model(), batch_of(dialogues), autocast=False)
+    _, padded = gradients_of(new_model(), batch_of(dialogues), autocast=True)
+    trees = batch_of(dialogues, 4096, shares_turns=True)
+    assert trees.num_used_tokens < 0.9 * trees.num_tokens
+    loss, shared = gradients_of(new_model(compiled=compiled), trees, autocast=True)
+    torch.testing.assert_close(loss, exact_loss, rtol=2e-3, atol=0)
+    for name, gradient in exact.items():
+        error, other = ((g[name] - gradient).norm() / gradient.norm() for g in (shared, padded))
         assert error < max(2 * other, 0.02), (name, error, other)
 
 
