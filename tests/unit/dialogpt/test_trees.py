@@ -144,6 +144,15 @@ def test_shards_say_what_neighbours_share_and_batches_fit(tmp_path_factory, dial
         collated(some, budget, max_seq_len)  # raises where they do not fit
 
 
+def test_a_row_shares_nothing_with_one_that_is_shortened(tmp_path):
+    first, later = [[1], [2] * 20], [[1], [3]]
+    dialogues = [path(first, [1, 2]), path(later, [1, 3]), path(later, [1, 3])]
+    write_split(tmp_path / "train", dialogues, tokenizer=byte_tokenizer())
+    dataset = ShardDataset(tmp_path / "train", read_manifest(tmp_path / "train"))
+    assert dataset.shared_lengths(64).tolist() == [0, 2, 4]
+    assert dataset.shared_lengths(10).tolist() == [0, 0, 4]
+
+
 def test_runs_come_together_and_are_cut_only_where_they_are_too_long():
     dialogues = random_threads(60, seed=1)
     lengths, shared = lengths_and_shared(dialogues)
