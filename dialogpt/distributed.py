@@ -25,6 +25,10 @@ ResolvedPrecision = Literal["bf16", "fp16", "fp32"]
 _BF16_CAPABILITY = (8, 0)
 """Ampere is the first generation of NVIDIA GPUs that computes in bfloat16."""
 
+_BUCKET_MIB = 100
+# Gradients that travel together. Each exchange takes processors from the matrix product beside it,
+# which then needs another round; so few large ones cost less than torch's of 25 MiB, until too much
+# is left for the end, when no computation hides it (docs/benchmarks.md, "What was tried").
 _PATIENCE = timedelta(minutes=30)
 """For a rank that does not answer; the first one may be writing a large checkpoint."""
 
@@ -79,8 +83,13 @@ def start_accelerator(wanted_precision: str) -> tuple[Accelerator, ResolvedPreci
         cpu=on_cpu,
         mixed_precision="no" if precision == "fp32" else precision,
         gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
-        # What travels between ranks is what the optimizer reads, without a copy and its memory.
-        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(
+                # What travels between ranks is what the optimizer reads, without a copy of it.
+                gradient_as_bucket_view=True,
+                bucket_cap_mb=_BUCKET_MIB,
+            )
+        ],
     )
     return accelerator, precision
 
