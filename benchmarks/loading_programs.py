@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.loading_data import CHUNK_DIALOGUES, STORES_FILE, release_module
 from benchmarks.training_data import EOS_ID, MAX_SEQ_LEN
-from dialogpt.config import BatchConfig, DataConfig, Layout
+from dialogpt.config.training import BatchConfig, DataConfig, Layout
 from dialogpt.data.loader import StepLoader
 from dialogpt.data.manifest import read_manifest
 from dialogpt.data.sampler import BatchLimits, BatchPlanner, RankSampler

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dialogpt.config import Layout
+from dialogpt.config.training import Layout
 from dialogpt.data.dataset import IndexedDialogue, ShardDataset
 from dialogpt.data.manifest import read_manifest
 from dialogpt.data.sampler import BatchLimits, BatchPlanner

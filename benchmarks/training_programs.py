@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from benchmarks.training_data import EOS_ID, MAX_SEQ_LEN, VOCAB_SIZE, micro_batches
-from dialogpt.config import Layout, ModelConfig, OptimizerConfig
+from dialogpt.config.training import Layout, ModelConfig, OptimizerConfig
 from dialogpt.data.batch import Collator
 from dialogpt.data.dataset import IndexedDialogue
 from dialogpt.distributed import start_accelerator

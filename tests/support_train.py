@@ -13,7 +13,7 @@ import yaml
 from tokenizers import pre_tokenizers
 
 from dialogpt.command_line import parse_config
-from dialogpt.config import TrainConfig
+from dialogpt.config.training import TrainConfig
 from dialogpt.data.manifest import Manifest, write_manifest
 from dialogpt.data.shards import ShardWriter
 from dialogpt.records import EncodedDialogue

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dialogpt.config import Direction
+from dialogpt.config.shared import Direction
 from dialogpt.data.dataset import IndexedDialogue, IndexedDialogues, in_indexed_columns
 from dialogpt.data.features import Features, make_rows
 from dialogpt.data.packing import PackedBatch, pack, pack_pieces

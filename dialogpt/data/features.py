@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dialogpt.config import Direction
+from dialogpt.config.shared import Direction
 from dialogpt.data.chunks import Chunk
 from dialogpt.records import IGNORE_INDEX, EncodedDialogue
 

@@ -10,7 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from dialogpt.command_line import UserError
-from dialogpt.config import BatchConfig, DataConfig, Direction, token_budget
+from dialogpt.config.shared import Direction
+from dialogpt.config.training import BatchConfig, DataConfig, token_budget
 from dialogpt.data.batch import AnyBatch, Collator
 from dialogpt.data.dataset import ShardDataset
 from dialogpt.data.manifest import Manifest

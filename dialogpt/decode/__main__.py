@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from dialogpt.command_line import parse_config, run_command
-from dialogpt.config import DecodeConfig
+from dialogpt.config.decoding import DecodeConfig
 from dialogpt.decode.contexts import read_contexts, typed_contexts
 from dialogpt.decode.display import format_line, format_table
 from dialogpt.decode.respond import (

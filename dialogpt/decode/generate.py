@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dialogpt.config import GenerationConfig
+from dialogpt.config.decoding import GenerationConfig
 from dialogpt.decode.logits import choose_tokens, forbid_ids
 from dialogpt.models.scoring import CausalLm, project_to_vocabulary
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from dialogpt.checkpoint import ModelCard, read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError
-from dialogpt.config import Direction
+from dialogpt.config.shared import Direction
 from dialogpt.distributed import choose_precision
 from dialogpt.models.gpt2 import load_gpt2
 from dialogpt.models.scoring import CausalLm

@@ -7,7 +7,7 @@ not be drawn, and each function leaves such marks standing.
 import torch
 from torch import Tensor
 
-from dialogpt.config import GenerationConfig
+from dialogpt.config.decoding import GenerationConfig
 
 _FORBIDDEN = float("-inf")
 

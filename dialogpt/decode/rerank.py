@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from dialogpt.command_line import UserError
-from dialogpt.config import MmiConfig
+from dialogpt.config.decoding import MmiConfig
 from dialogpt.decode.contexts import Context, latest_turns
 from dialogpt.models.scoring import CausalLm, continuation_log_probs
 from dialogpt.records import Hypothesis

@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 
 from dialogpt.command_line import UserError, as_plain
-from dialogpt.config import LATEST_MODEL, DecodeConfig, GenerationConfig
+from dialogpt.config.decoding import LATEST_MODEL, GenerationConfig, ResponderConfig
 from dialogpt.decode.contexts import Context, encode_contexts, latest_turns
 from dialogpt.decode.generate import GeneratedReply, generate
 from dialogpt.decode.load import (
@@ -160,7 +160,7 @@ def _response(
     )
 
 
-def build_responder(config: DecodeConfig) -> tuple[Responder, dict[str, Any]]:
+def build_responder(config: ResponderConfig) -> tuple[Responder, dict[str, Any]]:
     """A responder as configured, and the settings that its output should carry.
 
     Raises:

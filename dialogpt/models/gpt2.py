@@ -16,7 +16,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from dialogpt.checkpoint import resolve_model_folder
 from dialogpt.command_line import UserError
-from dialogpt.config import ModelConfig
+from dialogpt.config.training import ModelConfig
 from dialogpt.data.packing import PackedBatch
 from dialogpt.models.base import LanguageBatch
 from dialogpt.models.losses import scored_positions, token_nll

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from dialogpt.command_line import parse_config, run_command, split_options
-from dialogpt.config import SweepConfig, TrainConfig
+from dialogpt.config.training import SweepConfig, TrainConfig
 
 PROG = "python -m dialogpt.sweep"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from dialogpt.config import SweepConfig, TrainConfig
+from dialogpt.config.training import SweepConfig, TrainConfig
 
 RECIPE_FILE = "train.yaml"
 GRID_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)

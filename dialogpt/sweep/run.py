@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from dialogpt.command_line import UserError, require_folder
-from dialogpt.config import SweepConfig, TrainConfig
+from dialogpt.config.training import SweepConfig, TrainConfig
 from dialogpt.data.manifest import read_manifest
 from dialogpt.folders import begin_folder, sole_use
 from dialogpt.records import write_text

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from dialogpt.command_line import parse_config, run_command
-from dialogpt.config import TrainConfig
+from dialogpt.config.training import TrainConfig
 
 
 def main() -> None:

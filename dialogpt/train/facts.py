@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from dialogpt import __version__
-from dialogpt.config import TrainConfig
+from dialogpt.config.training import TrainConfig
 from dialogpt.distributed import ResolvedPrecision
 from dialogpt.models.gpt2 import num_parameters
 from dialogpt.train.loop import Parts

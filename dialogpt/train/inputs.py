@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from dialogpt.command_line import require_folder
-from dialogpt.config import BatchConfig, TrainConfig
+from dialogpt.config.training import BatchConfig, TrainConfig
 from dialogpt.data.loader import StepLoader
 from dialogpt.data.manifest import Manifest, read_manifest
 from dialogpt.distributed import num_ranks

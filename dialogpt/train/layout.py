@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from dialogpt.command_line import UserError
-from dialogpt.config import TrainConfig
+from dialogpt.config.training import TrainConfig
 from dialogpt.distributed import ResolvedPrecision
 from dialogpt.models.gpt2 import ModelSizes
 from dialogpt.models.tree_attention import fits_kernels, has_kernels

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from dialogpt.checkpoint import ModelCard, RunFolder, SavableModel, write_model_folder
-from dialogpt.config import TrainConfig
+from dialogpt.config.training import TrainConfig
 from dialogpt.data.batch import AnyBatch
 from dialogpt.data.loader import StepLoader
 from dialogpt.distributed import wait_for_all_ranks

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from dialogpt.command_line import UserError
-from dialogpt.config import TrainConfig
+from dialogpt.config.training import TrainConfig
 from dialogpt.distributed import ResolvedPrecision, least_of_ranks
 from dialogpt.models.gpt2 import ModelSizes
 from dialogpt.models.target_nll import CHUNK_BYTES

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dialogpt.config import OptimizerConfig
+from dialogpt.config.training import OptimizerConfig
 from dialogpt.train.sharding import gathered, let_go, share_like
 
 

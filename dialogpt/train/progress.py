@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dialogpt.config import ValidationConfig
+from dialogpt.config.training import ValidationConfig
 from dialogpt.train.step import StepResult
 
 

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 
 from dialogpt.checkpoint import ModelCard, RunFolder, read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError
-from dialogpt.config import ModelConfig, TrainConfig, token_budget
+from dialogpt.config.training import ModelConfig, TrainConfig, token_budget
 from dialogpt.data.manifest import Manifest
 from dialogpt.distributed import (
     ResolvedPrecision,

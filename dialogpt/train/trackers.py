@@ -10,7 +10,7 @@ from typing import Any
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
 from dialogpt.command_line import UserError
-from dialogpt.config import TrackerName
+from dialogpt.config.training import TrackerName
 from dialogpt.records import write_json
 
 TRACKERS_FILE = "trackers.json"

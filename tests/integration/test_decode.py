@@ -13,7 +13,7 @@ import pytest
 from support_decode import save_model_folder, tiny_tokenizer
 
 from dialogpt.command_line import parse_config
-from dialogpt.config import DecodeConfig
+from dialogpt.config.decoding import DecodeConfig
 from dialogpt.decode.__main__ import main
 
 ROOT = Path(__file__).parents[2]

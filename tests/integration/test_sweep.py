@@ -20,7 +20,7 @@ from support_train import (
 )
 
 from dialogpt.command_line import parse_config
-from dialogpt.config import TrainConfig
+from dialogpt.config.training import TrainConfig
 from dialogpt.report.runs import read_run
 from dialogpt.run_log import read_metrics
 from dialogpt.sweep.__main__ import main

@@ -5,7 +5,7 @@ import torch
 from accelerate import Accelerator
 from support_train import made_up_dialogues
 
-from dialogpt.config import ModelConfig, OptimizerConfig
+from dialogpt.config.training import ModelConfig, OptimizerConfig
 from dialogpt.data.batch import Collator
 from dialogpt.models.gpt2 import build_gpt2
 from dialogpt.train.optim import build_optimizer

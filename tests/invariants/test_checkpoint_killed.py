@@ -14,7 +14,7 @@ from support_train import byte_tokenizer
 from torch import nn
 
 from dialogpt.checkpoint import ModelCard, RunFolder, read_model_card, write_model_folder
-from dialogpt.config import OptimizerConfig
+from dialogpt.config.training import OptimizerConfig
 from dialogpt.train.optim import build_optimizer
 from dialogpt.train.progress import Progress
 from dialogpt.train.state import Identity, restore_checkpoint, save_checkpoint

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support_train import encoded, made_up_dialogues
 
-from dialogpt.config import ModelConfig
+from dialogpt.config.training import ModelConfig
 from dialogpt.data.batch import Collator
 from dialogpt.models.gpt2 import build_gpt2
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from support_train import made_up_dialogues
 
-from dialogpt.config import ModelConfig
+from dialogpt.config.training import ModelConfig
 from dialogpt.data.batch import Collator
 from dialogpt.models.gpt2 import build_gpt2
 

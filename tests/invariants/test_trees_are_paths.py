@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support_train import byte_tokenizer, merged, tiny_settings, train_here, write_split
 from support_trees import random_threads, threads
 
-from dialogpt.config import ModelConfig
+from dialogpt.config.training import ModelConfig
 from dialogpt.data.batch import Collator
 from dialogpt.models.gpt2 import build_gpt2
 from dialogpt.run_log import read_metrics

@@ -13,7 +13,7 @@ from dialogpt.command_line import (
     require_folder,
     run_command,
 )
-from dialogpt.config import TrainConfig
+from dialogpt.config.training import TrainConfig
 from dialogpt.records import RecordError
 
 NEEDED = ["--output", "o", "--data.shards", "s", "--schedule.learning_rate", "1e-4"]

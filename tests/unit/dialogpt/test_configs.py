@@ -8,7 +8,8 @@ from accelerate.commands.config.config_args import load_config_from_file
 from support_train import ROOT
 
 from dialogpt.command_line import parse_config
-from dialogpt.config import DecodeConfig, TrainConfig
+from dialogpt.config.decoding import DecodeConfig
+from dialogpt.config.training import TrainConfig
 
 CONFIGS = ROOT / "configs"
 TRAIN = sorted((CONFIGS / "train").glob("*.yaml"))

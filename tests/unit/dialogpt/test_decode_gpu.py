@@ -5,7 +5,7 @@ import pytest
 import torch
 from support_decode import save_model_folder, tiny_model
 
-from dialogpt.config import DecodeConfig, GenerationConfig
+from dialogpt.config.decoding import DecodeConfig, GenerationConfig
 from dialogpt.decode.generate import generate
 from dialogpt.decode.load import load_model
 from dialogpt.decode.respond import build_responder

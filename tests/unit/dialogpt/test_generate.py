@@ -7,7 +7,7 @@ import torch
 from support_decode import NUM_PADDING_IDS, tiny_model
 from transformers import GPT2LMHeadModel
 
-from dialogpt.config import GenerationConfig
+from dialogpt.config.decoding import GenerationConfig
 from dialogpt.decode.generate import GeneratedReply, generate, uniform_table
 from dialogpt.decode.logits import choose_tokens, forbid_ids
 from dialogpt.models.scoring import continuation_log_probs

@@ -9,7 +9,7 @@ from support_train import encoded
 from transformers import GPT2LMHeadModel
 
 from dialogpt.command_line import UserError
-from dialogpt.config import ModelConfig
+from dialogpt.config.training import ModelConfig
 from dialogpt.data.batch import Collator
 from dialogpt.models.gpt2 import build_gpt2, num_parameters
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dialogpt.command_line import UserError
-from dialogpt.config import BatchConfig, DataConfig, ScheduleConfig, TrainConfig
+from dialogpt.config.training import BatchConfig, DataConfig, ScheduleConfig, TrainConfig
 from dialogpt.models.gpt2 import ModelSizes
 from dialogpt.train import layout as module
 from dialogpt.train.layout import with_layout

@@ -8,7 +8,7 @@ from support_decode import NUM_PADDING_IDS, save_model_folder, tiny_tokenizer
 from transformers import BertConfig, BertModel, GPT2LMHeadModel
 
 from dialogpt.command_line import UserError
-from dialogpt.config import Direction
+from dialogpt.config.shared import Direction
 from dialogpt.decode.load import (
     LoadedModel,
     check_same_tokenizer,

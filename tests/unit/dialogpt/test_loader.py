@@ -4,7 +4,7 @@ import torch
 from support_train import byte_tokenizer, encoded, made_up_dialogues, write_split
 
 from dialogpt.command_line import UserError
-from dialogpt.config import BatchConfig, DataConfig
+from dialogpt.config.training import BatchConfig, DataConfig
 from dialogpt.data.dataset import ShardDataset
 from dialogpt.data.loader import StepLoader
 

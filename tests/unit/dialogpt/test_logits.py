@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dialogpt.config import GenerationConfig
+from dialogpt.config.decoding import GenerationConfig
 from dialogpt.decode.logits import (
     choose_tokens,
     draw_tokens,

@@ -6,7 +6,7 @@ import torch
 from support_train import merged, tiny_settings, train_here, write_shards
 
 from dialogpt.command_line import UserError
-from dialogpt.config import BatchConfig, DataConfig, ScheduleConfig, TrainConfig
+from dialogpt.config.training import BatchConfig, DataConfig, ScheduleConfig, TrainConfig
 from dialogpt.models.gpt2 import ModelSizes, build_gpt2, gpt2_sizes, num_parameters
 from dialogpt.train import memory
 from dialogpt.train.memory import estimate, with_budget

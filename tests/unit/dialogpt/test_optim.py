@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from dialogpt.config import ModelConfig, OptimizerConfig
+from dialogpt.config.training import ModelConfig, OptimizerConfig
 from dialogpt.models.gpt2 import build_gpt2
 from dialogpt.train.optim import build_optimizer, load_optimizer_tensors, optimizer_tensors
 

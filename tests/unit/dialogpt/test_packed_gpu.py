@@ -6,7 +6,7 @@ from support_train import made_up_dialogues
 from support_trees import random_threads
 from torch._dynamo.utils import counters
 
-from dialogpt.config import ModelConfig
+from dialogpt.config.training import ModelConfig
 from dialogpt.data.batch import Collator
 from dialogpt.models.gpt2 import build_gpt2
 

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from dialogpt.config import ValidationConfig
+from dialogpt.config.training import ValidationConfig
 from dialogpt.train.progress import Progress, Totals
 from dialogpt.train.report import interval_metrics, short_form, warn_if_overfitting
 from dialogpt.train.step import StepResult

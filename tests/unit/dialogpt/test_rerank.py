@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support_decode import tiny_model
 
 from dialogpt.command_line import UserError
-from dialogpt.config import MmiConfig
+from dialogpt.config.decoding import MmiConfig
 from dialogpt.data.features import make_features
 from dialogpt.decode.contexts import Context
 from dialogpt.decode.rerank import ForwardReranker, MmiReranker, best_first

@@ -6,7 +6,7 @@ import torch
 from support_decode import save_model_folder
 
 from dialogpt.command_line import UserError
-from dialogpt.config import DecodeConfig, GenerationConfig, MmiConfig
+from dialogpt.config.decoding import DecodeConfig, GenerationConfig, MmiConfig
 from dialogpt.decode.load import load_model
 from dialogpt.decode.respond import Responder, ResponseWriter, build_responder
 from dialogpt.models.scoring import continuation_log_probs

@@ -7,7 +7,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 from support_train import made_up_dialogues
 
-from dialogpt.config import ModelConfig, OptimizerConfig
+from dialogpt.config.training import ModelConfig, OptimizerConfig
 from dialogpt.data.batch import Collator
 from dialogpt.models.gpt2 import build_gpt2
 from dialogpt.train.optim import build_optimizer

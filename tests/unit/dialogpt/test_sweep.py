@@ -11,7 +11,7 @@ import yaml
 from support_train import ROOT
 
 from dialogpt.command_line import UserError, parse_config, split_options
-from dialogpt.config import SweepConfig, TrainConfig
+from dialogpt.config.training import SweepConfig, TrainConfig
 from dialogpt.sweep.choice import choose
 from dialogpt.sweep.display import table
 from dialogpt.sweep.launch import _Run, _show_validations

@@ -6,7 +6,7 @@ from support_train import byte_tokenizer, write_split
 from support_trees import path, paths_of, random_threads, threads
 
 from dialogpt.command_line import UserError
-from dialogpt.config import BatchConfig, DataConfig
+from dialogpt.config.training import BatchConfig, DataConfig
 from dialogpt.data.batch import Collator
 from dialogpt.data.dataset import ShardDataset
 from dialogpt.data.features import make_features

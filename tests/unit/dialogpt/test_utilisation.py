@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dialogpt.config import ModelConfig
+from dialogpt.config.training import ModelConfig
 from dialogpt.data.batch import collate
 from dialogpt.data.features import Features
 from dialogpt.models.gpt2 import build_gpt2

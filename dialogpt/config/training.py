@@ -1,23 +1,12 @@
-"""Frozen dataclasses: one a command, and the sections it nests.
-
-The docstring under a field is its help on the command line; `configs/` says for each value whether
-it comes from the paper, the reference code or this project. A wrong value is a ValueError here,
-before anything heavy is loaded.
-"""
+"""The sections of training and of the search for its learning rate."""
 
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Literal
 
-Direction = Literal["forward", "backward"]
-Precision = Literal["auto", "bf16", "fp16", "fp32"]
+from dialogpt.config.shared import Direction, Precision, require
+
 TrackerName = Literal["trackio", "wandb"]
 Layout = Literal["auto", "packed", "padded", "tree"]
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +24,9 @@ class DataConfig:
     """Chunks whose dialogues are mixed and sorted by length together; more mixes better."""
 
     def __post_init__(self) -> None:
-        _require(self.max_seq_len >= 4, "data.max_seq_len must be >= 4")
-        _require(self.num_workers >= 0, "data.num_workers must be >= 0")
-        _require(self.window_chunks >= 1, "data.window_chunks must be >= 1")
+        require(self.max_seq_len >= 4, "data.max_seq_len must be >= 4")
+        require(self.num_workers >= 0, "data.num_workers must be >= 0")
+        require(self.window_chunks >= 1, "data.window_chunks must be >= 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +50,12 @@ class BatchConfig:
     memory, for a quarter less speed or so."""
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self.micro_batch_tokens == "auto" or self.micro_batch_tokens >= 1,
             "batch.micro_batch_tokens must be >= 1, or auto",
         )
-        _require(self.max_micro_batch_size >= 0, "batch.max_micro_batch_size must be >= 0")
-        _require(self.accumulation_steps >= 1, "batch.accumulation_steps must be >= 1")
+        require(self.max_micro_batch_size >= 0, "batch.max_micro_batch_size must be >= 0")
+        require(self.accumulation_steps >= 1, "batch.accumulation_steps must be >= 1")
 
 
 def token_budget(batch: BatchConfig) -> int:
@@ -95,13 +84,13 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         sizes = (self.num_layers, self.hidden_size, self.num_heads, self.max_positions)
-        _require(min(sizes) >= 1, "model sizes must be >= 1")
-        _require(
+        require(min(sizes) >= 1, "model sizes must be >= 1")
+        require(
             self.hidden_size % self.num_heads == 0,
             f"model.hidden_size {self.hidden_size} must be a multiple of model.num_heads "
             f"{self.num_heads}",
         )
-        _require(0.0 <= self.dropout < 1.0, "model.dropout must lie in [0, 1)")
+        require(0.0 <= self.dropout < 1.0, "model.dropout must lie in [0, 1)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +106,9 @@ class ScheduleConfig:
     """Optimizer steps (not micro-batches) from 0 to learning_rate."""
 
     def __post_init__(self) -> None:
-        _require(self.learning_rate > 0, "schedule.learning_rate must be > 0")
-        _require(self.warmup_steps >= 0, "schedule.warmup_steps must be >= 0")
-        _require(
+        require(self.learning_rate > 0, "schedule.learning_rate must be > 0")
+        require(self.warmup_steps >= 0, "schedule.warmup_steps must be >= 0")
+        require(
             self.name != "noam" or self.warmup_steps >= 1,
             "schedule.warmup_steps must be >= 1 with schedule.name noam",
         )
@@ -141,11 +130,11 @@ class OptimizerConfig:
     """Gradients are scaled down to this norm; 0 switches clipping off."""
 
     def __post_init__(self) -> None:
-        _require(self.weight_decay >= 0, "optimizer.weight_decay must be >= 0")
-        _require(0.0 <= self.beta1 < 1.0, "optimizer.beta1 must lie in [0, 1)")
-        _require(0.0 <= self.beta2 < 1.0, "optimizer.beta2 must lie in [0, 1)")
-        _require(self.epsilon >= 0, "optimizer.epsilon must be >= 0")
-        _require(self.max_grad_norm >= 0, "optimizer.max_grad_norm must be >= 0")
+        require(self.weight_decay >= 0, "optimizer.weight_decay must be >= 0")
+        require(0.0 <= self.beta1 < 1.0, "optimizer.beta1 must lie in [0, 1)")
+        require(0.0 <= self.beta2 < 1.0, "optimizer.beta2 must lie in [0, 1)")
+        require(self.epsilon >= 0, "optimizer.epsilon must be >= 0")
+        require(self.max_grad_norm >= 0, "optimizer.max_grad_norm must be >= 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,10 +151,10 @@ class ValidationConfig:
     """Progress is a validation loss lower than the best by more than this, in nats a token."""
 
     def __post_init__(self) -> None:
-        _require(self.every_steps >= 1, "validation.every_steps must be >= 1")
-        _require(self.max_dialogues >= 0, "validation.max_dialogues must be >= 0")
-        _require(self.patience >= 0, "validation.patience must be >= 0")
-        _require(self.min_delta >= 0, "validation.min_delta must be >= 0")
+        require(self.every_steps >= 1, "validation.every_steps must be >= 1")
+        require(self.max_dialogues >= 0, "validation.max_dialogues must be >= 0")
+        require(self.patience >= 0, "validation.patience must be >= 0")
+        require(self.min_delta >= 0, "validation.min_delta must be >= 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,8 +167,8 @@ class CheckpointConfig:
     """Checkpoints kept besides the best model."""
 
     def __post_init__(self) -> None:
-        _require(self.every_steps >= 1, "checkpoint.every_steps must be >= 1")
-        _require(self.keep_last >= 1, "checkpoint.keep_last must be >= 1")
+        require(self.every_steps >= 1, "checkpoint.every_steps must be >= 1")
+        require(self.keep_last >= 1, "checkpoint.keep_last must be >= 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,10 +212,10 @@ class TrainConfig:
     """Services that get every line of metrics as well, such as [trackio] or [trackio, wandb]."""
 
     def __post_init__(self) -> None:
-        _require(self.max_epochs >= 1, "max_epochs must be >= 1")
-        _require(self.max_steps >= 0, "max_steps must be >= 0")
-        _require(self.seed >= 0, "seed must be >= 0")
-        _require(self.log_every_steps >= 1, "log_every_steps must be >= 1")
+        require(self.max_epochs >= 1, "max_epochs must be >= 1")
+        require(self.max_steps >= 0, "max_steps must be >= 0")
+        require(self.seed >= 0, "seed must be >= 0")
+        require(self.log_every_steps >= 1, "log_every_steps must be >= 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,110 +249,11 @@ class SweepConfig:
 
     def __post_init__(self) -> None:
         rates = self.learning_rates
-        _require(all(0.0 < rate < 1e38 for rate in rates), "learning_rates must be > 0 and finite")
-        _require(
+        require(all(0.0 < rate < 1e38 for rate in rates), "learning_rates must be > 0 and finite")
+        require(
             len(rates) == len(set(rates)) and len(rates) != 1,
             "learning_rates needs two rates or more, each once",
         )
-        _require(self.max_steps >= 0, "max_steps must be >= 0")
-        _require(all(seed >= 0 for seed in self.seeds), "seeds must be >= 0")
-        _require(len(self.seeds) == len(set(self.seeds)), "seeds needs each seed once")
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerationConfig:
-    """How hypotheses are drawn from the forward model."""
-
-    method: Literal["sample", "greedy"] = "sample"
-    """sample draws tokens at random; greedy always takes the likeliest."""
-    num_samples: int = 16
-    """Hypotheses for each context; greedy makes one."""
-    top_k: int = 10
-    """Draw among the so many likeliest tokens; 0 draws among all."""
-    top_p: float = 1.0
-    """Draw among the likeliest tokens that together have this probability."""
-    temperature: float = 1.0
-    """Logits are divided by this before anything else."""
-    max_new_tokens: int = 64
-    """Most tokens of a reply."""
-    min_new_tokens: int = 1
-    """Fewest tokens of a reply; at least 1, so that no reply is empty."""
-    seed: int = 0
-    """Seed of the draws; a context's draws do not depend on the other contexts."""
-
-    def __post_init__(self) -> None:
-        _require(self.num_samples >= 1, "generation.num_samples must be >= 1")
-        _require(self.top_k >= 0, "generation.top_k must be >= 0")
-        _require(0.0 < self.top_p <= 1.0, "generation.top_p must lie in (0, 1]")
-        _require(self.temperature > 0.0, "generation.temperature must be > 0")
-        _require(
-            1 <= self.min_new_tokens <= self.max_new_tokens,
-            "generation needs 1 <= min_new_tokens <= max_new_tokens",
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class MmiConfig:
-    """How the backward model reranks: maximum mutual information, Li et al. 2016."""
-
-    source: Literal["all", "last"] = "all"
-    """What the backward model must find probable: all turns of the context, latest first, as it was
-    trained on, or only the last one."""
-    reduction: Literal["sum", "mean"] = "sum"
-    """Sum or mean over the source's tokens; both rank alike for one context."""
-    weight: float = 1.0
-    """w in (1 - w) log P(reply | context) + w log P(source | reply); the paper ranks with w = 1."""
-
-    def __post_init__(self) -> None:
-        _require(0.0 <= self.weight <= 1.0, "mmi_options.weight must lie in [0, 1]")
-
-
-LATEST_MODEL = "runs/latest/forward"
-"""The forward model that `make train` trained last."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecodeConfig:
-    """Contexts -> ranked replies with every score."""
-
-    model: str = LATEST_MODEL
-    """Forward model: a folder of a training run (its best model is taken), a folder in Hugging Face
-    format, or a name on the hub. Without it: what `make train` trained last."""
-    backward_model: str = ""
-    """Backward model, named likewise. Empty: the folder backward beside a --model that is called
-    forward, as `make train` leaves them."""
-    mmi: bool = False
-    """Rerank by the backward model; otherwise hypotheses are ranked by forward log-probability."""
-    contexts: str = ""
-    """JSON Lines file, "-" for standard input; a line is {"turns": ["...", ...]} or a list of
-    turns, oldest first. Empty: turns are typed at a prompt."""
-    output: str = ""
-    """JSON Lines file for every hypothesis and its scores; empty prints the replies only."""
-    show: int = 1
-    """Contexts whose hypotheses are all printed, the chosen reply first."""
-    generation: GenerationConfig = field(default_factory=GenerationConfig)
-    """Drawing hypotheses."""
-    mmi_options: MmiConfig = field(default_factory=MmiConfig)
-    """Reranking them."""
-    batch_contexts: int = 16
-    """Contexts decoded at once."""
-    precision: Precision = "auto"
-    """auto takes bf16 or fp16 on a GPU and fp32 on a CPU."""
-    device: str = "auto"
-    """auto takes a GPU where there is one; or a torch device such as cpu or cuda:1."""
-
-    def __post_init__(self) -> None:
-        _require(
-            not self.mmi or bool(self.twin),
-            "--mmi needs --backward_model: only a --model called forward has its twin beside it",
-        )
-        _require(self.batch_contexts >= 1, "batch_contexts must be >= 1")
-        _require(self.show >= 0, "show must be >= 0")
-
-    @property
-    def twin(self) -> str:
-        """The backward model that belongs to the forward one; "" where none is known."""
-        if self.backward_model:
-            return self.backward_model
-        model = PurePath(self.model)
-        return str(model.with_name("backward")) if model.name == "forward" else ""
+        require(self.max_steps >= 0, "max_steps must be >= 0")
+        require(all(seed >= 0 for seed in self.seeds), "seeds must be >= 0")
+        require(len(self.seeds) == len(set(self.seeds)), "seeds needs each seed once")
