@@ -221,6 +221,18 @@ def _is_followed(
     return is_followed
 
 
+def plain_tiles(
+    lengths: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Tiles (K, 3) and ends (N,), as `PackedBatch` has them, of rows without branches end to end.
+
+    Args:
+        lengths: (B,) tokens of each row; none is 0.
+    """
+    roots = np.concatenate([[0], np.cumsum(lengths)])
+    return _tiles(roots), np.repeat(roots[1:], lengths).astype(np.int32)
+
+
 def _roots(starts: NDArray[np.int64], used: int, num_tokens: int) -> NDArray[np.int64]:
     """The first token of each tree, of what fills the row up too, and then num_tokens."""
     filling = np.arange(used, num_tokens, TILE_TOKENS)

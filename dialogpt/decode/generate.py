@@ -1,45 +1,28 @@
-"""Hypotheses from the forward model: batched over contexts and samples, with a key-value cache.
+"""Hypotheses from the forward model, batched over contexts and samples.
 
 Shapes: C contexts, S samples a context, N = C * S hypotheses, R <= N rows still computed, T tokens.
 Hypothesis s of context c is number c * S + s.
-
-Contexts are padded on the left, so that the next token of every row is at the same column. Which
-columns are padding is known from lengths, never from ids: the end-of-turn token stands after each
-turn and must be seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from dialogpt.config.decoding import GenerationConfig
-from dialogpt.decode.logits import choose_tokens, forbid_ids
-from dialogpt.models.scoring import CausalLm, project_to_vocabulary
+from dialogpt.decode.beam import beam_search
+from dialogpt.decode.logits import choose_tokens
+from dialogpt.decode.replies import GeneratedReply
+from dialogpt.decode.restrictions import Restrictions
+from dialogpt.decode.steps import Steps
+from dialogpt.models.inference import CausalLm, inference_of
+from dialogpt.models.logsumexp import row_logsumexp
 
-_CHECK_EVERY = 8
+CHECK_EVERY = 8
 # Steps between looks at which rows are finished: each look makes the host wait for the device.
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GeneratedReply:
-    """What the forward model said, in ids.
-
-    Attributes:
-        token_ids: the reply without its end-of-turn token.
-        finished: whether the model ended the turn, or max_new_tokens did.
-        forward_log_prob: log p(reply | context) in nats under the model's own distribution (no
-            temperature, no truncation), the end-of-turn token included if the model drew it.
-    """
-
-    token_ids: list[int]
-    finished: bool
-    forward_log_prob: float
 
 
 def uniform_table(
@@ -64,8 +47,12 @@ def generate(
     generation: GenerationConfig,
     eos_id: int,
     vocab_size: int,
+    readable: Tensor | None = None,
+    on_tokens: Callable[[list[int]], None] | None = None,
 ) -> list[list[GeneratedReply]]:
-    """The hypotheses of each context, in the order in which they were drawn.
+    """The hypotheses of each context.
+
+    Sampled ones stand in the order in which they were drawn, those of beam search best first.
 
     Args:
         model: the forward model; in evaluation mode.
@@ -74,6 +61,10 @@ def generate(
         generation: method, number and length of the hypotheses; greedy makes one.
         eos_id: the token that ends a turn.
         vocab_size: ids of the tokenizer; higher ones are never drawn.
+        readable: (vocab_size,) bool, whether a token shows something; then no reply ends before
+            one that does.
+        on_tokens: told the ids of the reply so far after each token, if there is one hypothesis in
+            all and it is not found by beam search.
 
     Raises:
         ValueError: a context has no tokens, or there is not one index for each.
@@ -82,94 +73,64 @@ def generate(
         raise ValueError("every context needs at least one token and an index")
     if not contexts:
         return []
-    num_samples = 1 if generation.method == "greedy" else generation.num_samples
+    num_samples = generation.num_hypotheses
+    steps = Steps(
+        inference_of(model),
+        contexts,
+        rows_per_context=num_samples,
+        max_new_tokens=generation.max_new_tokens,
+    )
+    restrictions = Restrictions.of(
+        generation,
+        contexts,
+        eos_id=eos_id,
+        vocab_size=vocab_size,
+        rows_per_context=num_samples,
+        readable=readable,
+        device=model.device,
+    )
+    if generation.method == "beam":
+        return beam_search(steps, restrictions, num_contexts=len(contexts))
     size = {"num_samples": num_samples, "max_new_tokens": generation.max_new_tokens}
     tables = [uniform_table(generation.seed, index, **size) for index in context_indices]
     uniforms = torch.from_numpy(np.concatenate(tables)).to(model.device)
-    rows = _Rows.after_contexts(model, contexts, num_samples=num_samples)
-    drawn = _Drawn.none_yet(len(uniforms), generation.max_new_tokens, device=model.device)
+    return _sample(steps, restrictions, uniforms, on_tokens).by_context(num_samples)
+
+
+def _sample(
+    steps: Steps,
+    restrictions: Restrictions,
+    uniforms: Tensor,
+    on_tokens: Callable[[list[int]], None] | None,
+) -> "_Drawn":
+    """Draw until all rows are finished or as long as allowed."""
+    generation = restrictions.generation
+    drawn = _Drawn.none_yet(len(uniforms), generation.max_new_tokens, device=uniforms.device)
+    listener = on_tokens if len(uniforms) == 1 else None
     for step in range(generation.max_new_tokens):
-        too_short = step < generation.min_new_tokens
-        allowed = forbid_ids(
-            rows.logits, vocab_size=vocab_size, eos_id=eos_id if too_short else None
-        )
-        tokens = choose_tokens(allowed, uniforms[rows.numbers, step], generation=generation)
-        drawn.add(tokens, rows, step=step, eos_id=eos_id)
+        numbers, logits = steps.numbers, steps.logits
+        # Before anything is forbidden: the model's own distribution.
+        totals = row_logsumexp(logits)
+        restrictions.apply(logits, drawn.token_ids[numbers], numbers, step=step)
+        tokens = choose_tokens(logits, uniforms[numbers, step], generation=generation)
+        log_probs = logits.gather(1, tokens[:, None])[:, 0] - totals
+        drawn.add(tokens, log_probs, numbers, step=step, eos_id=restrictions.eos_id)
+        if listener is not None:
+            (reply,) = drawn.by_context(1)[0]
+            listener(reply.token_ids)
+            if reply.finished:
+                break
         if step + 1 == generation.max_new_tokens:
             break
-        if (step + 1) % _CHECK_EVERY == 0:
-            unfinished = (~drawn.finished[rows.numbers]).nonzero()[:, 0]
+        if (step + 1) % CHECK_EVERY == 0:
+            unfinished = (~drawn.finished[numbers]).nonzero()[:, 0]
             if len(unfinished) == 0:
                 break
             if len(unfinished) < len(tokens):
-                rows.keep(unfinished)
+                steps.keep(unfinished)
                 tokens = tokens[unfinished]
-        rows.advance(model, tokens)
-    return drawn.by_context(num_samples)
-
-
-@dataclass(kw_only=True, slots=True)
-class _Rows:
-    """The rows that are still computed.
-
-    Attributes:
-        numbers: (R,) int64, which of the N hypotheses each row is.
-        logits: (R, V) float32 for the next token.
-        is_token: (R, T) bool, False in the left padding.
-        cache: keys and values of T columns, transformers' DynamicCache.
-    """
-
-    numbers: Tensor
-    logits: Tensor
-    is_token: Tensor
-    cache: Any
-
-    @classmethod
-    def after_contexts(
-        cls, model: CausalLm, contexts: Sequence[Sequence[int]], *, num_samples: int
-    ) -> "_Rows":
-        """Run each context once, then repeat what it left for its samples."""
-        lengths = torch.tensor([len(context) for context in contexts])
-        width = int(lengths.max())
-        is_token = (torch.arange(width) >= width - lengths[:, None]).to(model.device)
-        input_ids = torch.tensor([[0] * (width - len(ids)) + list(ids) for ids in contexts])
-        is_visible = torch.ones(width, width, dtype=torch.bool, device=model.device).tril()
-        # A padding position sees itself: a row of the softmax with nothing to see would be nan.
-        itself = torch.eye(width, dtype=torch.bool, device=model.device)
-        output = model.transformer(
-            input_ids=input_ids.to(model.device),
-            attention_mask=_additive_mask(model, is_visible & is_token[:, None, :] | itself),
-            position_ids=(is_token.cumsum(dim=1) - 1).clamp(min=0),
-            use_cache=True,
-        )
-        logits = project_to_vocabulary(model, output.last_hidden_state[:, -1])
-        output.past_key_values.batch_repeat_interleave(num_samples)
-        return cls(
-            numbers=torch.arange(len(contexts) * num_samples, device=model.device),
-            logits=logits.repeat_interleave(num_samples, dim=0),
-            is_token=is_token.repeat_interleave(num_samples, dim=0),
-            cache=output.past_key_values,
-        )
-
-    def advance(self, model: CausalLm, tokens: Tensor) -> None:
-        """Read one more token (R,) a row."""
-        position_ids = self.is_token.sum(dim=1, keepdim=True)
-        self.is_token = F.pad(self.is_token, (0, 1), value=True)
-        output = model.transformer(
-            input_ids=tokens[:, None],
-            attention_mask=_additive_mask(model, self.is_token[:, None, :]),
-            position_ids=position_ids,
-            past_key_values=self.cache,
-            use_cache=True,
-        )
-        self.logits = project_to_vocabulary(model, output.last_hidden_state[:, -1])
-
-    def keep(self, indices: Tensor) -> None:
-        """Go on with these rows only; indices (R',) int64."""
-        self.numbers = self.numbers[indices]
-        self.logits = self.logits[indices]
-        self.is_token = self.is_token[indices]
-        self.cache.batch_select_indices(indices)
+        steps.advance(tokens)
+    return drawn
 
 
 @dataclass(kw_only=True, slots=True)
@@ -199,14 +160,23 @@ class _Drawn:
             finished=torch.zeros(num_hypotheses, dtype=torch.bool, device=device),
         )
 
-    def add(self, tokens: Tensor, rows: _Rows, *, step: int, eos_id: int) -> None:
-        """Note the tokens (R,) of a step; finished rows run on until they are taken out."""
-        goes_on = ~self.finished[rows.numbers]
-        log_probs = rows.logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]
-        self.token_ids[rows.numbers, step] = tokens
-        self.num_tokens[rows.numbers] += goes_on
-        self.log_probs[rows.numbers] += torch.where(goes_on, log_probs, 0.0)
-        self.finished[rows.numbers] |= tokens == eos_id
+    def add(
+        self, tokens: Tensor, log_probs: Tensor, numbers: Tensor, *, step: int, eos_id: int
+    ) -> None:
+        """Note the tokens (R,) of a step; finished rows run on until they are taken out.
+
+        Args:
+            tokens: (R,) int64.
+            log_probs: (R,) float32, of the tokens.
+            numbers: (R,) int64, the hypotheses.
+            step: tokens before these.
+            eos_id: the token that ends a reply.
+        """
+        goes_on = ~self.finished[numbers]
+        self.token_ids[numbers, step] = tokens
+        self.num_tokens[numbers] += goes_on
+        self.log_probs[numbers] += torch.where(goes_on, log_probs, 0.0)
+        self.finished[numbers] |= tokens == eos_id
 
     def by_context(self, num_samples: int) -> list[list[GeneratedReply]]:
         """The replies, num_samples to a context."""
@@ -226,13 +196,3 @@ class _Drawn:
         ]
         starts = range(0, len(replies), num_samples)
         return [replies[start : start + num_samples] for start in starts]
-
-
-def _additive_mask(model: CausalLm, is_visible: Tensor) -> Tensor:
-    """(R, 1, Q, T) mask of 0 and the dtype's minimum, from (R, Q, T) bool.
-
-    Whole and four-dimensional, transformers takes it as it is; from a two-dimensional one it makes
-    its own, and to do so waits for the device at every token.
-    """
-    mask = torch.zeros(is_visible.shape, dtype=model.dtype, device=is_visible.device)
-    return mask.masked_fill(~is_visible, torch.finfo(model.dtype).min)[:, None]

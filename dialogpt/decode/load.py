@@ -3,17 +3,15 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 
 from dialogpt.checkpoint import ModelCard, read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config.shared import Direction
 from dialogpt.distributed import choose_precision
 from dialogpt.models.gpt2 import load_gpt2
-from dialogpt.models.scoring import CausalLm
+from dialogpt.models.inference import CausalLm
 from dialogpt.text import TEXT_RULES
 from dialogpt.tokenization import Tokenizer, load_tokenizer
 
@@ -74,7 +72,7 @@ def load_model(
         direction: what the model must have been trained for; a model from elsewhere, without our
             card, is taken at the caller's word.
         device: where to put the weights.
-        dtype: their format; the output matrix is float32 always.
+        dtype: their format.
 
     Raises:
         UserError: no GPT-2 is there, its parts do not belong together, or it was trained for the
@@ -87,7 +85,7 @@ def load_model(
         _check_direction(folder, card, direction)
     model = load_gpt2(folder, dtype=dtype)
     num_positions = model.config.n_positions
-    _prepare(model, device)
+    model.requires_grad_(False).eval().to(device)
     tokenizer = load_tokenizer(folder if is_local else f"hub:{folder}")
     _check_tokenizer(folder, model, tokenizer, card=card)
     if card is not None and card.text_rules != TEXT_RULES:
@@ -97,6 +95,14 @@ def load_model(
             folder,
             card.text_rules,
             TEXT_RULES,
+        )
+    if card is None:
+        _logger.warning(
+            "%s: no dialogpt.json says on how long rows it was trained, so contexts may fill all "
+            "of its %d positions; DialoGPT's published models saw 128 tokens at most: `python -m "
+            "dialogpt.import_checkpoint` makes a folder that knows",
+            folder,
+            num_positions,
         )
     window = min(card.max_seq_len, num_positions) if card is not None else num_positions
     return LoadedModel(name=folder, model=model, tokenizer=tokenizer, window=window)
@@ -111,16 +117,6 @@ def check_same_tokenizer(forward: LoadedModel, backward: LoadedModel) -> None:
             f"{ours.kind} {ours.fingerprint}, {backward.name} has {theirs.kind} "
             f"{theirs.fingerprint}; train both on the same shards"
         )
-
-
-def _prepare(model: Any, device: torch.device) -> None:
-    """Put a GPT2LMHeadModel on the device, to be read only, with a float32 output matrix."""
-    model.requires_grad_(False).eval().to(device)
-    # In bfloat16 a logit of 30 is rounded to the next 0.25, and log-probabilities with it. A copy,
-    # because the input embedding, which may share the matrix, stays as it is.
-    model.lm_head.weight = nn.Parameter(
-        model.lm_head.weight.detach().float().clone(), requires_grad=False
-    )
 
 
 def _check_direction(folder: str, card: ModelCard, wanted: Direction) -> None:

@@ -10,37 +10,43 @@ from torch import Tensor
 from dialogpt.config.decoding import GenerationConfig
 
 _FORBIDDEN = float("-inf")
+_PIECE = 128  # of a row, in ids
 
 
-def forbid_ids(logits: Tensor, *, vocab_size: int, eos_id: int | None = None) -> Tensor:
-    """Logits without the ids that no text has, and without the end of the turn if it is given.
+def largest(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest logits of a row and their ids, ids rising; of equal logits the lowest ids.
+
+    The row is cut into pieces. Whatever is among the k largest lies in one of the k pieces with the
+    largest maxima, so that one look at everything is enough and the rest is small.
 
     Args:
-        logits: (R, V) float32.
-        vocab_size: ids of the tokenizer; a model's embedding may be padded to more rows.
-        eos_id: the end-of-turn token while the reply is too short to end, else None.
+        logits: (R, V).
+        k: from 1 to V.
+
+    Returns:
+        (R, k) logits and (R, k) int64 ids.
     """
-    allowed = logits.clone()
-    allowed[:, vocab_size:] = _FORBIDDEN
-    if eos_id is not None:
-        allowed[:, eos_id] = _FORBIDDEN
-    return allowed
+    num_ids = logits.shape[1]
+    if num_ids <= 2 * k * _PIECE:
+        ids = torch.arange(num_ids, device=logits.device).expand(len(logits), -1)
+        return _largest_of(logits, ids, k)
+    whole = num_ids // _PIECE * _PIECE
+    maxima = logits[:, :whole].view(len(logits), -1, _PIECE).amax(dim=-1)
+    if whole < num_ids:
+        rest = logits[:, whole:].amax(dim=-1, keepdim=True)
+        maxima = torch.cat([maxima, rest], dim=-1)
+    pieces = maxima.sort(dim=-1, descending=True, stable=True).indices[:, :k].sort(dim=-1).values
+    within = torch.arange(_PIECE, device=logits.device)
+    ids = (pieces[:, :, None] * _PIECE + within).flatten(1)
+    candidates = logits.gather(1, ids.clamp(max=num_ids - 1))
+    candidates = candidates.masked_fill(ids >= num_ids, _FORBIDDEN)
+    return _largest_of(candidates, ids, k)
 
 
-def keep_top_k(logits: Tensor, k: int) -> Tensor:
-    """Only the k largest logits of a row; among equals at the border the lowest ids stay.
-
-    Fan et al. 2018, arXiv:1805.04833. k = 0, or one of at least V, keeps all.
-    """
-    if k == 0 or k >= logits.shape[-1]:
-        return logits
-    border = logits.topk(k, dim=-1).values[:, -1:]
-    above = logits > border
-    at_border = logits == border
-    # topk does not say which of several equal logits it takes; counting them by id does.
-    places_left = k - above.sum(dim=-1, keepdim=True)
-    kept = above | (at_border & (at_border.cumsum(dim=-1) <= places_left))
-    return logits.masked_fill(~kept, _FORBIDDEN)
+def _largest_of(logits: Tensor, ids: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """As `largest`, among candidates (R, n) whose ids rise."""
+    places = logits.sort(dim=-1, descending=True, stable=True).indices[:, :k].sort(dim=-1).values
+    return logits.gather(1, places), ids.gather(1, places)
 
 
 def keep_top_p(logits: Tensor, p: float) -> Tensor:
@@ -88,11 +94,9 @@ def choose_tokens(logits: Tensor, uniforms: Tensor, *, generation: GenerationCon
     """
     if generation.method == "greedy":
         return logits.argmax(dim=-1)  # the lowest of equal ids, as torch documents
-    logits = logits / generation.temperature
-    logits = keep_top_p(keep_top_k(logits, generation.top_k), generation.top_p)
     if not 0 < generation.top_k < logits.shape[-1]:
-        return draw_tokens(logits, uniforms)
-    # The same draw without the tokens of probability 0: in float64 the whole vocabulary takes a
-    # CPU half as long as GPT-2 itself. Sorted, because the draw goes through the ids in order.
-    ids = logits.topk(generation.top_k, dim=-1).indices.sort(dim=-1).values
-    return ids.gather(1, draw_tokens(logits.gather(1, ids), uniforms)[:, None])[:, 0]
+        return draw_tokens(keep_top_p(logits / generation.temperature, generation.top_p), uniforms)
+    # Tokens of probability 0 change no draw: ids rise among the k largest as in the whole row.
+    values, ids = largest(logits, generation.top_k)
+    values = keep_top_p(values / generation.temperature, generation.top_p)
+    return ids.gather(1, draw_tokens(values, uniforms)[:, None])[:, 0]

@@ -1,47 +1,25 @@
 """What a language model makes of given tokens: log p(continuation | prefix).
 
-Reranking reads the backward model through this; the decoder shares the two small helpers at the
-top, so that a token has the same log-probability whether it was drawn or scored.
+Reranking reads the backward model through this.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Protocol
+from itertools import chain, islice
 
+import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from dialogpt.records import IGNORE_INDEX
+from dialogpt.models.inference import CausalLm, InferenceGpt2, inference_of, lay_rows
+from dialogpt.models.logsumexp import row_logsumexp
 
 MAX_BATCH_TOKENS = 16384
 """Tokens, padding included, that go through the transformer at once."""
+_MAX_PACKED_TOKENS = 65536  # without padding, on a GPU
 _MAX_LOGIT_ROWS = 1024
 # 1,024 rows of GPT-2's 50,257 logits are 206 MB in float32; the loss needs as much again.
-
-
-class CausalLm(Protocol):
-    """The part of transformers' GPT2LMHeadModel that decoding relies on.
-
-    Attributes:
-        transformer: token ids and masks, by keyword, to an output with `last_hidden_state`
-            (B, T, H) and, with use_cache, `past_key_values`.
-        lm_head: hidden states (..., H) to logits (..., V).
-        dtype: of the transformer's weights; lm_head may have a finer one.
-        device: where the weights are.
-    """
-
-    transformer: nn.Module
-    lm_head: nn.Linear
-    dtype: torch.dtype
-    device: torch.device
-
-
-def project_to_vocabulary(model: CausalLm, hidden: Tensor) -> Tensor:
-    """Float32 logits (..., V) of hidden states (..., H)."""
-    logits: Tensor = model.lm_head(hidden.to(model.lm_head.weight.dtype))
-    return logits.float()
+_MAX_LOGIT_ROWS_OF_GPU = 8192
 
 
 @torch.inference_mode()
@@ -49,7 +27,7 @@ def continuation_log_probs(
     model: CausalLm,
     pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
     *,
-    max_batch_tokens: int = MAX_BATCH_TOKENS,
+    max_batch_tokens: int | None = None,
 ) -> list[float]:
     """Sum over the continuation's tokens of log p(continuation | prefix), in nats, for each pair.
 
@@ -61,18 +39,26 @@ def continuation_log_probs(
         pairs: (prefix, continuation) token ids; neither is empty, and together they fit the
             model's position table.
         max_batch_tokens: most tokens, padding included, computed at once; a longer row goes alone.
+            None: 16,384 padded ones, 65,536 where rows lie end to end.
 
     Raises:
         ValueError: a prefix or a continuation is empty.
     """
     if any(not prefix or not continuation for prefix, continuation in pairs):
         raise ValueError("every prefix and every continuation needs at least one token")
+    engine = inference_of(model)
+    usual = _MAX_PACKED_TOKENS if engine.has_kernels else MAX_BATCH_TOKENS
+    batches = list(
+        _batches_by_length([len(p) + len(c) for p, c in pairs], max_batch_tokens or usual)
+    )
+    # All batches are on their way before the first answer is waited for.
+    token_scores = [_score_batch(engine, [pairs[index] for index in batch]) for batch in batches]
     scores = [0.0] * len(pairs)
-    for batch in _batches_by_length([len(p) + len(c) for p, c in pairs], max_batch_tokens):
-        for index, score in zip(
-            batch, _score_batch(model, [pairs[index] for index in batch]), strict=True
-        ):
-            scores[index] = score
+    for batch, values in zip(batches, token_scores, strict=True):
+        # Summed on the host, row by row: the order of addition is then the same on every device.
+        numbers = iter(values.tolist())
+        for index in batch:
+            scores[index] = math.fsum(islice(numbers, len(pairs[index][1])))
     return scores
 
 
@@ -91,46 +77,32 @@ def _batches_by_length(lengths: Sequence[int], max_batch_tokens: int) -> Iterato
 
 
 def _score_batch(
-    model: CausalLm, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
-) -> list[float]:
-    """As continuation_log_probs, for pairs that are computed at once."""
-    rows = [[*prefix, *continuation] for prefix, continuation in pairs]
-    width = max(len(row) for row in rows)
-    # What stands in the padding is of no consequence: the masks are made from the lengths.
-    input_ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
-    labels = torch.tensor(
-        [
-            [IGNORE_INDEX] * len(prefix)
-            + list(continuation)
-            + [IGNORE_INDEX] * (width - len(prefix) - len(continuation))
-            for prefix, continuation in pairs
-        ]
+    engine: InferenceGpt2, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> Tensor:
+    """(continuation tokens of all pairs,) float32 log-probabilities in nats."""
+    # The last token foretells nothing that is asked for.
+    laid = lay_rows(engine, [[*prefix, *continuation[:-1]] for prefix, continuation in pairs])
+    before = np.array([len(prefix) for prefix, _ in pairs])
+    counts = np.array([len(continuation) for _, continuation in pairs])
+    within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.repeat(laid.starts + before - 1, counts) + within
+    targets = np.fromiter(chain.from_iterable(c for _, c in pairs), np.int64, len(places))
+    # Only positions that foretell a target meet the large output matrix.
+    states = engine.states(
+        laid.ids,
+        laid.positions,
+        lambda _, qkv: laid.attention(qkv),
+        places=torch.from_numpy(places).to(engine.device),
     )
-    lengths = torch.tensor([len(row) for row in rows])
-    attention_mask = (torch.arange(width) < lengths[:, None]).long()
-    hidden = model.transformer(
-        input_ids=input_ids.to(model.device),
-        attention_mask=attention_mask.to(model.device),
-        use_cache=False,
-    ).last_hidden_state
-    is_target = labels[:, 1:] != IGNORE_INDEX
-    # Position t foretells the token at t + 1. Only such positions meet the large output matrix.
-    hidden = hidden[:, :-1].flatten(0, 1)[is_target.flatten().nonzero()[:, 0].to(model.device)]
-    token_scores = _target_log_probs(model, hidden, labels[:, 1:][is_target].to(model.device))
-    # Summed on the host, row by row: the order of addition is then the same on every device.
-    values = iter(token_scores.tolist())
-    return [math.fsum(islice(values, len(continuation))) for _, continuation in pairs]
+    return _target_log_probs(engine, states, torch.from_numpy(targets).to(engine.device))
 
 
-def _target_log_probs(model: CausalLm, hidden: Tensor, targets: Tensor) -> Tensor:
-    """(N,) float32 log-probability, in nats, of targets (N,) under hidden states (N, H)."""
-    return torch.cat(
-        [
-            -F.cross_entropy(
-                project_to_vocabulary(model, hidden[start : start + _MAX_LOGIT_ROWS]),
-                targets[start : start + _MAX_LOGIT_ROWS],
-                reduction="none",
-            )
-            for start in range(0, len(targets), _MAX_LOGIT_ROWS)
-        ]
-    )
+def _target_log_probs(engine: InferenceGpt2, states: Tensor, targets: Tensor) -> Tensor:
+    """(N,) float32 log-probability, in nats, of targets (N,) under states (N, W)."""
+    size = _MAX_LOGIT_ROWS_OF_GPU if states.is_cuda else _MAX_LOGIT_ROWS
+    pieces = []
+    for start in range(0, len(targets), size):
+        ids = targets[start : start + size]
+        logits = engine.logits(states[start : start + size])
+        pieces.append(logits.gather(1, ids[:, None])[:, 0] - row_logsumexp(logits))
+    return torch.cat(pieces)

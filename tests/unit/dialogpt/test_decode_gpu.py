@@ -1,14 +1,18 @@
+import random
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from support_decode import save_model_folder, tiny_model
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from dialogpt.config.decoding import DecodeConfig, GenerationConfig
 from dialogpt.decode.generate import generate
 from dialogpt.decode.load import load_model
 from dialogpt.decode.respond import build_responder
+from dialogpt.models.inference import inference_of
 from dialogpt.models.scoring import continuation_log_probs
 
 pytestmark = [
@@ -93,3 +97,73 @@ def test_the_host_does_not_wait_for_the_device_at_every_token() -> None:
     waits = num_waits(model, 16)
     assert waits > 0  # the contexts go over, the replies come back
     assert num_waits(model, 48) - waits <= 8  # four looks at which rows are finished
+
+
+def short_model(seed: int) -> Any:
+    """A frozen model in bfloat16 whose heads the kernels take."""
+    torch.manual_seed(seed)
+    config = GPT2Config(
+        vocab_size=40,
+        n_positions=256,
+        n_embd=64,
+        n_layer=3,
+        n_head=2,
+        initializer_range=0.3,
+        tie_word_embeddings=False,
+    )
+    return GPT2LMHeadModel(config).eval().bfloat16().requires_grad_(False).cuda()
+
+
+@pytest.mark.parametrize("method", ["greedy", "sample", "beam"])
+def test_recorded_steps_draw_what_the_log_probability_says(method: str) -> None:
+    """Batches of other sizes share the recorded steps; each reply is scored by a full pass."""
+    model = short_model(1)
+    assert inference_of(model).has_kernels
+    draw = random.Random(0)
+    finished = 0
+    for num_contexts, longest, num_samples in ((5, 60, 7), (2, 130, 3), (7, 30, 40), (1, 1, 1)):
+        contexts = [
+            [*(draw.randrange(1, 35) for _ in range(draw.randrange(longest))), 0]
+            for _ in range(num_contexts)
+        ]
+        generation = GenerationConfig(
+            method=method,  # type: ignore[arg-type]
+            num_samples=num_samples,
+            beam_size=4,
+            max_new_tokens=40,
+            no_repeat_ngram=3,
+        )
+        groups = generate(
+            model,
+            contexts,
+            context_indices=range(num_contexts),
+            generation=generation,
+            eos_id=0,
+            vocab_size=35,
+        )
+        for context, replies in zip(contexts, groups, strict=True):
+            said = [[*r.token_ids, *([0] if r.finished else [])] for r in replies]
+            scores = continuation_log_probs(model, [(context, ids) for ids in said])
+            for reply, ids, score in zip(replies, said, scores, strict=True):
+                # bfloat16: a cached step and a full pass round differently.
+                assert reply.forward_log_prob == pytest.approx(score, abs=0.05 * len(ids) + 0.05)
+                finished += reply.finished
+    assert finished
+
+
+def test_packed_scores_are_those_of_float32_within_bfloat16() -> None:
+    model = short_model(2)
+    draw = random.Random(1)
+    pairs = [
+        (
+            [draw.randrange(35) for _ in range(draw.randrange(1, 90))],
+            [draw.randrange(35) for _ in range(draw.randrange(1, 90))],
+        )
+        for _ in range(50)
+    ]
+    packed = continuation_log_probs(model, pairs, max_batch_tokens=1500)
+    wide = GPT2LMHeadModel(model.config).eval()
+    wide.load_state_dict({name: value.float() for name, value in model.state_dict().items()})
+    expected = continuation_log_probs(wide, pairs)
+    for (_, continuation), one, other in zip(pairs, packed, expected, strict=True):
+        assert one == pytest.approx(other, abs=0.05 * len(continuation) + 0.05)

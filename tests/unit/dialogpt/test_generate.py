@@ -1,3 +1,4 @@
+import math
 import random
 from typing import Any
 
@@ -5,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 from support_decode import NUM_PADDING_IDS, tiny_model
+from torch import Tensor
 from transformers import GPT2LMHeadModel
 
 from dialogpt.config.decoding import GenerationConfig
-from dialogpt.decode.generate import GeneratedReply, generate, uniform_table
-from dialogpt.decode.logits import choose_tokens, forbid_ids
+from dialogpt.decode.generate import generate, uniform_table
+from dialogpt.decode.logits import choose_tokens
+from dialogpt.decode.replies import GeneratedReply
+from dialogpt.models.inference import InferenceGpt2
 from dialogpt.models.scoring import continuation_log_probs
 
 EOS = 0
@@ -54,10 +58,11 @@ def reply_without_cache(
     uniforms = torch.from_numpy(uniform_table(options.seed, index, **size))[sample]
     ids: list[int] = []
     for step in range(options.max_new_tokens):
-        logits = model(torch.tensor([context + ids])).logits[:, -1]
-        too_short = step < options.min_new_tokens
-        allowed = forbid_ids(logits, vocab_size=VOCAB_SIZE, eos_id=EOS if too_short else None)
-        token = int(choose_tokens(allowed, uniforms[step : step + 1], generation=options)[0])
+        logits = model(torch.tensor([context + ids])).logits[:, -1].detach()
+        logits[:, VOCAB_SIZE:] = -math.inf
+        if step < options.min_new_tokens:
+            logits[:, EOS] = -math.inf
+        token = int(choose_tokens(logits, uniforms[step : step + 1], generation=options)[0])
         if token == EOS:
             return ids, True
         ids.append(token)
@@ -149,53 +154,94 @@ def test_padding_ids_of_the_embedding_are_never_drawn() -> None:
             assert all(token < VOCAB_SIZE for reply in replies for token in reply.token_ids)
 
 
-def test_finished_rows_leave_the_batch(model: GPT2LMHeadModel) -> None:
-    sizes = []
-    hook = model.transformer.register_forward_pre_hook(
-        lambda _module, _args, kwargs: sizes.append(tuple(kwargs["input_ids"].shape)),
-        with_kwargs=True,
-    )
-    try:
-        replies = replies_to(model, CONTEXTS, list(range(6)))
-    finally:
-        hook.remove()
-    assert sizes[0] == (6, max(map(len, CONTEXTS)))  # each context once, not once a sample
-    rows = [size[0] for size in sizes[1:]]
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
+    """Ids and positions of every pass through the model."""
+    passes: list[tuple[Tensor, Tensor]] = []
+    states_of = InferenceGpt2.states
+
+    def noted(
+        engine: InferenceGpt2, ids: Tensor, positions: Tensor, *rest: Any, **more: Any
+    ) -> Any:
+        passes.append((ids, positions))
+        return states_of(engine, ids, positions, *rest, **more)
+
+    monkeypatch.setattr(InferenceGpt2, "states", noted)
+    return passes
+
+
+def test_finished_rows_leave_the_batch(
+    model: GPT2LMHeadModel, seen: list[tuple[Tensor, Tensor]]
+) -> None:
+    replies = replies_to(model, CONTEXTS, list(range(6)))
+    assert len(seen[0][0]) == 6 * max(map(len, CONTEXTS))  # each context once, not once a sample
+    rows = [len(ids) for ids, _ in seen[1:]]
     assert rows[0] == 30
     assert rows[-1] < 30
     assert rows == sorted(rows, reverse=True)
-    assert all(size[1] == 1 for size in sizes[1:])
     assert any(reply.finished for group in replies for reply in group)
 
 
-def test_generation_stops_once_all_replies_are_finished() -> None:
+def test_generation_stops_once_all_replies_are_finished(
+    seen: list[tuple[Tensor, Tensor]],
+) -> None:
     model = tiny_model()
     with torch.no_grad():
         model.transformer.ln_f.bias.fill_(1.0)
         model.lm_head.weight[EOS] = 5.0  # the end is all but certain once it is allowed
-    calls = []
-    hook = model.transformer.register_forward_pre_hook(lambda _module, _args: calls.append(1))
     options = GenerationConfig(num_samples=3, max_new_tokens=30, min_new_tokens=2)
     replies = replies_to(model, CONTEXTS, list(range(6)), generation=options)
-    hook.remove()
     assert all(len(reply.token_ids) == 2 and reply.finished for rs in replies for reply in rs)
-    assert len(calls) < 30
+    assert len(seen) < 30
 
 
-def test_token_types_are_never_given_and_positions_count_real_tokens(
-    model: GPT2LMHeadModel,
+def test_positions_count_a_rows_own_tokens(
+    model: GPT2LMHeadModel, seen: list[tuple[Tensor, Tensor]]
 ) -> None:
-    seen: list[dict[str, Any]] = []
-    hook = model.transformer.register_forward_pre_hook(
-        lambda _module, _args, kwargs: seen.append(dict(kwargs)), with_kwargs=True
+    replies_to(model, [[3, EOS], [4, EOS, EOS, 5, EOS]], [0, 1], generation=GREEDY)
+    ids, positions = seen[0]
+    assert ids.view(2, 5).tolist() == [[3, 0, 0, 0, 0], [4, 0, 0, 5, 0]]
+    assert positions.view(2, 5)[1].tolist() == [0, 1, 2, 3, 4]
+    assert positions.view(2, 5)[0, :2].tolist() == [0, 1]
+    assert [p.tolist() for _, p in seen[1:4]] == [[2, 5], [3, 6], [4, 7]]
+
+
+def test_a_listener_hears_the_one_reply_grow(model: GPT2LMHeadModel) -> None:
+    heard: list[list[int]] = []
+    options: dict[str, Any] = {"eos_id": EOS, "vocab_size": VOCAB_SIZE, "on_tokens": heard.append}
+    contexts = [[5, 6, EOS]]
+    ((reply,),) = generate(model, contexts, context_indices=[0], generation=GREEDY, **options)
+    assert heard[-1] == reply.token_ids
+    assert [len(ids) for ids in heard] == [
+        *range(1, len(reply.token_ids) + 1),
+        *([len(reply.token_ids)] if reply.finished else []),
+    ]
+    assert all(reply.token_ids[: len(ids)] == ids for ids in heard)
+    ((expected,),) = replies_to(model, contexts, [0], generation=GREEDY)
+    assert reply == expected
+    heard.clear()
+    generate(model, contexts, context_indices=[0], generation=SAMPLED, **options)
+    assert not heard  # which of five should it be?
+
+
+def test_a_reply_does_not_end_before_it_shows_something(model: GPT2LMHeadModel) -> None:
+    free = replies_to(model, CONTEXTS, list(range(6)))
+    readable = torch.zeros(VOCAB_SIZE, dtype=torch.bool)
+    readable[[7, 11, 20]] = True
+    held = generate(
+        model,
+        CONTEXTS,
+        context_indices=range(6),
+        generation=SAMPLED,
+        eos_id=EOS,
+        vocab_size=VOCAB_SIZE,
+        readable=readable,
     )
-    try:
-        replies_to(model, [[3, EOS], [4, EOS, EOS, 5, EOS]], [0, 1], generation=GREEDY)
-    finally:
-        hook.remove()
-    assert all(kwargs.get("token_type_ids") is None for kwargs in seen)
-    assert seen[0]["position_ids"].tolist() == [[0, 0, 0, 0, 1], [0, 1, 2, 3, 4]]
-    assert seen[1]["position_ids"].tolist() == [[2], [5]]
+    shows = [bool(readable[r.token_ids].any()) for group in free for r in group if r.finished]
+    assert not all(shows)
+    ended = [r for group in held for r in group if r.finished]
+    assert ended
+    assert all(bool(readable[r.token_ids].any()) for r in ended)
 
 
 def test_draws_depend_on_seed_context_and_place_alone() -> None:

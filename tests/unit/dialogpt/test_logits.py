@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dialogpt.config.decoding import GenerationConfig
+from dialogpt.decode import logits as logits_module
 from dialogpt.decode.logits import (
     choose_tokens,
     draw_tokens,
-    forbid_ids,
-    keep_top_k,
     keep_top_p,
+    largest,
 )
 
 # Few distinct values, so that ties are common; halves, so that sums are exact.
@@ -23,15 +23,28 @@ def kept(logits: Tensor) -> set[int]:
     return set(logits[0].isfinite().nonzero()[:, 0].tolist())
 
 
-@given(row=rows, k=st.integers(1, 14))
-def test_top_k_keeps_exactly_the_k_first_of_a_stable_sort(row: list[float], k: int) -> None:
-    by_hand = sorted(range(len(row)), key=lambda index: -row[index])[:k]
-    assert kept(keep_top_k(torch.tensor([row]), k)) == set(by_hand)
+@given(
+    row=st.lists(st.integers(-8, 8).map(lambda n: n / 2), min_size=1, max_size=40),
+    k=st.integers(1, 9),
+    piece=st.integers(1, 5),
+)
+def test_the_largest_are_the_first_of_a_stable_sort(row: list[float], k: int, piece: int) -> None:
+    k = min(k, len(row))
+    by_hand = sorted(sorted(range(len(row)), key=lambda index: -row[index])[:k])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logits_module, "_PIECE", piece)
+        values, ids = largest(torch.tensor([row, row[::-1]]), k)
+    assert ids[0].tolist() == by_hand
+    assert values[0].tolist() == [row[index] for index in by_hand]
 
 
-def test_top_k_of_zero_keeps_all() -> None:
-    logits = torch.tensor([[1.0, 2.0, 0.0]])
-    assert torch.equal(keep_top_k(logits, 0), logits)
+def test_the_largest_of_a_vocabulary_are_those_of_torch() -> None:
+    logits = torch.randn(3, 50257, generator=torch.Generator().manual_seed(0))
+    logits[1, -10:] += 9.0  # in the last piece, which is a short one
+    values, ids = largest(logits, 10)
+    expected = logits.topk(10).indices.sort().values
+    assert torch.equal(ids, expected)
+    assert torch.equal(values, logits.gather(1, expected))
 
 
 @given(row=rows, p=st.floats(0.01, 0.99))
@@ -51,15 +64,7 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(row: list[float], p: float)
 
 def test_kept_logits_keep_their_values_and_forbidden_ones_stay_forbidden() -> None:
     logits = torch.tensor([[1.0, -math.inf, 3.0, 2.5]])
-    for result in (keep_top_k(logits, 2), keep_top_p(logits, 0.9)):
-        assert result.tolist() == [[-math.inf, -math.inf, 3.0, 2.5]]
-
-
-def test_ids_beyond_the_vocabulary_and_an_early_end_are_forbidden() -> None:
-    logits = torch.zeros(2, 5)
-    assert kept(forbid_ids(logits, vocab_size=3)) == {0, 1, 2}
-    assert kept(forbid_ids(logits, vocab_size=3, eos_id=1)) == {0, 2}
-    assert logits.isfinite().all()  # the caller's logits are untouched
+    assert keep_top_p(logits, 0.9).tolist() == [[-math.inf, -math.inf, 3.0, 2.5]]
 
 
 @given(
@@ -119,6 +124,8 @@ def test_a_draw_among_the_top_k_is_a_draw_from_the_whole_row(options: dict[str, 
     logits[:, 7] = -math.inf
     uniforms = torch.rand(500, generator=generator)
     generation = GenerationConfig(**options)
-    kept = keep_top_p(keep_top_k(logits, generation.top_k), generation.top_p)
+    # What is left of the whole row, the lowest ids first among equals.
+    ranks = logits.sort(dim=-1, descending=True, stable=True).indices.argsort(dim=-1)
+    top_k = logits.masked_fill(ranks >= generation.top_k, -math.inf)
     tokens = choose_tokens(logits, uniforms, generation=generation)
-    assert torch.equal(tokens, draw_tokens(kept, uniforms))
+    assert torch.equal(tokens, draw_tokens(keep_top_p(top_k, generation.top_p), uniforms))

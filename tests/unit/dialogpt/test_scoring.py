@@ -3,8 +3,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support_decode import tiny_model
+from torch import Tensor
 
 from dialogpt.models import scoring
+from dialogpt.models.inference import InferenceGpt2
 from dialogpt.models.scoring import continuation_log_probs
 
 MODEL = tiny_model(seed=3)
@@ -38,13 +40,14 @@ def test_the_output_matrix_meets_only_the_positions_that_are_scored(
     expected = continuation_log_probs(MODEL, pairs)
     monkeypatch.setattr(scoring, "_MAX_LOGIT_ROWS", 5)
     sizes: list[int] = []
-    hook = MODEL.lm_head.register_forward_hook(
-        lambda _module, _args, output: sizes.append(output.shape[0])
-    )
-    try:
-        in_pieces = continuation_log_probs(MODEL, pairs)
-    finally:
-        hook.remove()
+    logits_of = InferenceGpt2.logits
+
+    def counted(engine: InferenceGpt2, states: Tensor) -> Tensor:
+        sizes.append(len(states))
+        return logits_of(engine, states)
+
+    monkeypatch.setattr(InferenceGpt2, "logits", counted)
+    in_pieces = continuation_log_probs(MODEL, pairs)
     assert sizes == [5, 5, 5, 1]  # 2 + 11 + 3 tokens
     assert in_pieces == pytest.approx(expected, abs=1e-4)
 
