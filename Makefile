@@ -21,6 +21,8 @@ EXTRACT_ARGS ?=
 TRAIN_ARGS ?=
 SWEEP_ARGS ?=
 DECODE_ARGS ?=
+CHAT_ARGS ?=
+WEB_ARGS ?=
 
 # The data set that `make extract` makes: NAME, or the dumps' folder name, or the sample.
 dumps_name := $(if $(DUMPS),$(shell basename '$(DUMPS)' | tr ' ' '-'))
@@ -36,7 +38,7 @@ tokenizer_folder := $(if $(filter train,$(TOKENIZER)),$(data)/tokenizer,$(TOKENI
 VOCAB_SIZE ?= 8000
 
 .PHONY: help install sample extract dialogues tokenizer shards sweep train train-forward train-backward decode \
-	report report-data demo test test-slow lint format clean clean-data
+	chat web report report-data demo test test-slow lint format clean clean-data
 
 help:  ## list targets and variables
 	@echo 'Targets:'
@@ -53,7 +55,7 @@ help:  ## list targets and variables
 	  'VOCAB_SIZE' 'pieces of a trained tokenizer ($(VOCAB_SIZE))' \
 	  'LAUNCH' 'how training starts, e.g. "accelerate launch --config_file F -m" ($(LAUNCH))' \
 	  'CONTEXTS' 'JSON Lines that `make decode` answers ($(CONTEXTS))' \
-	  'EXTRACT_ARGS' 'further options of `python -m data_prep extract`; so TRAIN_ARGS, SWEEP_ARGS, DECODE_ARGS' \
+	  'EXTRACT_ARGS' 'further options of `python -m data_prep extract`; so TRAIN_ARGS, SWEEP_ARGS, DECODE_ARGS, CHAT_ARGS, WEB_ARGS' \
 	  'PYTHON' 'a Python of version 3.11 or newer ($(PYTHON))' \
 	  'VENV, PIP_ARGS' 'virtual environment ($(VENV)); options for pip install'
 	@echo
@@ -126,6 +128,12 @@ train-backward: | train-forward
 decode: $(INSTALLED)  ## answer CONTEXTS with the trained models, reranked
 	@$(PY) -m dialogpt.decode --config configs/decode/mmi.yaml --mmi --model $(run)/forward \
 	  --backward_model $(run)/backward --contexts $(CONTEXTS) $(DECODE_ARGS)
+
+web: $(INSTALLED)  ## the same as a page in the browser; needs `pip install -e .[web]`
+	@$(PY) -m dialogpt.web --config configs/decode/chat.yaml $(WEB_ARGS)
+
+chat: $(INSTALLED)  ## talk with the models trained last, in the terminal
+	@$(PY) -m dialogpt.chat --config configs/decode/chat.yaml $(CHAT_ARGS)
 
 report-data: $(INSTALLED)  ## one HTML page about the dialogues: drops, lengths, examples
 	@$(PY) -m data_prep report $(data)/extracted --output $(data)/report

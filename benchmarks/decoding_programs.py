@@ -99,9 +99,9 @@ def _score(work: Work) -> Callable[[], Any]:
             logits = model(torch.tensor(ids, device=work.device)).logits.float()
             targets = torch.tensor(labels, device=work.device)[:, 1:]
             losses = torch.nn.functional.cross_entropy(
-                logits[:, :-1].transpose(1, 2), targets, reduction="none"
+                logits[:, :-1].flatten(0, 1), targets.flatten(), reduction="none"
             )
-            scores += (-losses.sum(dim=1)).tolist()
+            scores += (-losses.view(targets.shape).sum(dim=1)).tolist()
         return scores
 
     return run

@@ -1,6 +1,7 @@
 """Output folders that one run at a time works in."""
 
 import errno
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,3 +59,35 @@ def begin_folder(note: Path, content: dict[str, Any]) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_json(note, content)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder beside the wanted name to write into, which gets the name if all went well.
+
+    Args:
+        path: must not exist yet, or be an empty folder.
+
+    Yields:
+        The folder to write into; removed if an error comes.
+
+    Raises:
+        UserError: something is there.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        found = "other files" if path.is_dir() else "a file"
+        raise UserError(
+            f"{path}: expected a new or empty folder, found {found}; name another or delete it"
+        )
+    unfinished = path.with_name(path.name + ".unfinished")
+    if unfinished.exists():  # of a run that was killed
+        shutil.rmtree(unfinished)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        if path.exists():
+            path.rmdir()
+        unfinished.rename(path)
+    finally:
+        if unfinished.exists():
+            shutil.rmtree(unfinished)

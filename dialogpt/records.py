@@ -179,6 +179,11 @@ class Hypothesis:
     finished: bool
     scores: dict[str, float]
 
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the reply, the end-of-turn token included if the model drew it."""
+        return len(self.token_ids) + self.finished
+
 
 def json_lines(source: TextIO, name: str) -> Iterator[tuple[int, Any]]:
     """Line number (from 1) and decoded value of each non-blank line.

@@ -56,6 +56,10 @@ class Tokenizer(Protocol):
         """The text of token ids; control tokens are left out."""
         ...
 
+    def decode_batch(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """The text of each row of token ids."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Write all that `load_tokenizer(str(folder))` needs; transformers reads GPT-2's too."""
         ...
@@ -71,12 +75,12 @@ class Gpt2Tokenizer:
             raise UserError(f"the vocabulary has no {GPT2_EOS!r}; it is not one of GPT-2's kind")
         self.vocab_size = max(vocab.values()) + 1
         self.eos_id = vocab[GPT2_EOS]
-        self._vocab = vocab
-        self._merges = list(merges)
+        self.vocab = vocab
+        self.merges = list(merges)
         # No special token is registered: the characters of "<|endoftext|>" are text like any other
         # and come out as several pieces, because no merge leads to the whole.
         try:
-            model = models.BPE(vocab=vocab, merges=self._merges)
+            model = models.BPE(vocab=vocab, merges=self.merges)
         except Exception as error:  # tokenizers raises no narrower one
             raise UserError(f"the merges do not fit the vocabulary: {error}") from error
         fast = FastTokenizer(model)
@@ -84,7 +88,7 @@ class Gpt2Tokenizer:
         fast.decoder = decoders.ByteLevel()
         self._fast = fast
         self.fingerprint = _fingerprint(
-            self.kind, json.dumps([vocab, self._merges], sort_keys=True).encode()
+            self.kind, json.dumps([vocab, self.merges], sort_keys=True).encode()
         )
 
     @classmethod
@@ -103,13 +107,18 @@ class Gpt2Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids; bytes that are no UTF-8 become U+FFFD."""
-        return str(self._fast.decode([i for i in ids if i != self.eos_id]))
+        return self.decode_batch([ids])[0]
+
+    def decode_batch(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """The text of each row of token ids."""
+        texts = self._fast.decode_batch([[i for i in ids if i != self.eos_id] for ids in rows])
+        return [str(text) for text in texts]
 
     def save(self, folder: Path) -> None:
         """Write GPT-2's two files, in the layout that transformers reads, and our description."""
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "vocab.json", self._vocab)
-        merges = ["#version: 0.2", *(f"{left} {right}" for left, right in self._merges), ""]
+        write_json(folder / "vocab.json", self.vocab)
+        merges = ["#version: 0.2", *(f"{left} {right}" for left, right in self.merges), ""]
         (folder / "merges.txt").write_text("\n".join(merges), encoding="utf-8")
         names = {f"{role}_token": GPT2_EOS for role in ("bos", "eos", "unk")}
         write_json(
@@ -125,9 +134,9 @@ class SentencePieceTokenizer:
     kind = "sentencepiece"
 
     def __init__(self, model_file: Path) -> None:
-        self._model_bytes = model_file.read_bytes()
+        self.model_bytes = model_file.read_bytes()
         try:
-            processor = sentencepiece.SentencePieceProcessor(model_proto=self._model_bytes)
+            processor = sentencepiece.SentencePieceProcessor(model_proto=self.model_bytes)
         except RuntimeError as error:
             raise UserError(f"{model_file}: not a SentencePiece model ({error})") from error
         self._processor = processor
@@ -140,7 +149,7 @@ class SentencePieceTokenizer:
             )
         byte_pieces = [f"<0x{byte:02X}>" for byte in _BLANK_MARK.encode()]
         self._blank_mark_ids: list[int] = [processor.piece_to_id(piece) for piece in byte_pieces]
-        self.fingerprint = _fingerprint(self.kind, self._model_bytes)
+        self.fingerprint = _fingerprint(self.kind, self.model_bytes)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
@@ -160,10 +169,14 @@ class SentencePieceTokenizer:
         """The text of token ids."""
         return str(self._processor.decode([i for i in ids if not self._processor.is_control(i)]))
 
+    def decode_batch(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """The text of each row of token ids."""
+        return [self.decode(ids) for ids in rows]
+
     def save(self, folder: Path) -> None:
         """Write tokenizer.model and our description."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / SENTENCEPIECE_FILE).write_bytes(self._model_bytes)
+        (folder / SENTENCEPIECE_FILE).write_bytes(self.model_bytes)
         _write_description(folder, self)
 
 

@@ -9,13 +9,21 @@ ROOT = Path(__file__).parent.parent
 
 # First match decides. A module may import modules of a lower level, and of its own package.
 LEVELS = [
+    ("dialogpt.web", 5.5),
+    ("dialogpt.web.*", 5.5),
     ("dialogpt.*.__main__", 5),
+    ("dialogpt.chat", 5),
     ("dialogpt.report", 5),
     ("dialogpt.report.*", 5),
+    ("dialogpt.import_checkpoint", 5),
+    ("dialogpt.exporting", 5.5),
+    ("dialogpt.exporting.*", 5.5),
+    ("dialogpt.export", 6),
     ("dialogpt", 0),
     ("dialogpt.config", 0),
     ("dialogpt.records", 0),
     ("dialogpt.text", 0),
+    ("dialogpt.dialogue_text", 0),
     ("dialogpt.seeding", 0),
     ("dialogpt.train.schedule", 0),
     ("dialogpt.command_line", 0.5),
@@ -23,18 +31,21 @@ LEVELS = [
     ("dialogpt.folders", 1),
     ("dialogpt.distributed", 1),
     ("dialogpt.tokenization", 1.5),
+    ("dialogpt.fast_tokenizer", 1.6),
     ("dialogpt.run_log", 1.5),
     ("dialogpt.checkpoint", 1.7),
     ("dialogpt.data.*", 2),
     ("dialogpt.models.*", 3),
     ("dialogpt.train.*", 4),
     ("dialogpt.decode.*", 4),
+    ("dialogpt.mmi_rl.*", 4.5),
     ("dialogpt.sweep.*", 4.5),
 ]
 DATA_PREP_MAY_IMPORT = {
     "dialogpt",
     "dialogpt.records",
     "dialogpt.text",
+    "dialogpt.dialogue_text",
     "dialogpt.tokenization",
     "dialogpt.command_line",
     "dialogpt.folders",
@@ -47,9 +58,9 @@ DATA_PREP_MAY_IMPORT = {
 OWNERS = {
     "lmdb": ("dialogpt.data.shards",),
     "jsonargparse": ("dialogpt.command_line",),
-    "sentencepiece": ("dialogpt.tokenization",),
-    "tokenizers": ("dialogpt.tokenization",),
-    "accelerate": ("dialogpt.distributed", "dialogpt.train."),
+    "sentencepiece": ("dialogpt.tokenization", "dialogpt.fast_tokenizer"),
+    "tokenizers": ("dialogpt.tokenization", "dialogpt.fast_tokenizer"),
+    "accelerate": ("dialogpt.distributed", "dialogpt.train.", "dialogpt.mmi_rl."),
     "transformers": ("dialogpt.models.",),
     "triton": ("dialogpt.models.",),
     "rensa": ("data_prep.duplicates.minhash",),
@@ -59,6 +70,9 @@ OWNERS = {
     "jinja2": ("data_prep.reporting.page",),
     "pyspark": ("data_prep.spark.",),
     "py4j": ("data_prep.spark.",),
+    "gradio": ("dialogpt.web.",),
+    "fastapi": ("dialogpt.web.",),
+    "uvicorn": ("dialogpt.web.",),
 }
 # Each reads objects that run code, or writes them.
 FORBIDDEN = {"pickle", "shelve", "dill", "joblib", "marshal"}

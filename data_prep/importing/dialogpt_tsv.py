@@ -8,15 +8,12 @@ phrase of its block list in it). Lines of its extraction have the ids of the sub
 answered comment and of the comment as a first field: t3_a,t1_b,t1_c<TAB>SOURCE<TAB>TARGET.
 """
 
-import re
 from collections.abc import Iterator
 
 from data_prep.importing.conversations import Conversation, UnusableError
 from data_prep.importing.import_log import ImportLog
 from data_prep.importing.inputs import InputFile, numbered_lines, shown
-
-_TURN_SEPARATOR = " EOS "
-_WEIGHTED_TURN = re.compile(r"\s*(\d+(?:\.\d+)?)(?: (.*))?", re.DOTALL)
+from dialogpt.dialogue_text import split_turns, weight_and_text
 
 
 def read_dialogpt_tsv(
@@ -50,7 +47,7 @@ def _parse(line: str, file: InputFile, number: int, *, has_weights: bool) -> Con
             "expected SOURCE<TAB>TARGET, or ids and these, found "
             f"{len(fields)} field{'s' * (len(fields) != 1)}: {shown(line)}",
         )
-    turns = [*fields[-2].split(_TURN_SEPARATOR), fields[-1]]
+    turns = [*split_turns(fields[-2]), fields[-1]]
     never_learned = set()
     if has_weights:
         for turn, text in enumerate(turns):
@@ -78,9 +75,9 @@ def _turn_ids(thread: str, ids: list[str], num_turns: int) -> tuple[str, ...]:
 
 
 def _weight_and_text(turn: str) -> tuple[float, str]:
-    found = _WEIGHTED_TURN.fullmatch(turn)
+    found = weight_and_text(turn)
     if found is None:
         raise UnusableError(
             "no_weight", f"expected a turn with its weight, like '1.0 hello', found {shown(turn)}"
         )
-    return float(found[1]), found[2] or ""
+    return found

@@ -1,10 +1,12 @@
 """The sections of everything that replies: decoding, chat."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
 from dialogpt.config.shared import Precision, require
+from dialogpt.text import clean_turn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,34 @@ class MmiConfig:
         require(0.0 <= self.weight <= 1.0, "mmi_options.weight must lie in [0, 1]")
 
 
+@dataclass(frozen=True, kw_only=True)
+class FilterConfig:
+    """Which hypotheses may not be the reply; docs/safety.md says what this does not do."""
+
+    phrases: str = ""
+    """UTF-8 file of phrases, one a line, # before a comment: a reply that holds one is dropped, and
+    the next best is taken. Empty: none."""
+    classifier: str = ""
+    """Classifier of texts: a folder in Hugging Face format or a name on the hub. Empty: none."""
+    classifier_label: str = ""
+    """The classifier's label for replies that are not wanted, e.g. toxic."""
+    classifier_threshold: float = 0.5
+    """A reply is dropped if that label has at least this probability."""
+    fallback: str = "Let us talk about something else."
+    """What is said if no hypothesis is left."""
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.classifier) == bool(self.classifier_label),
+            "filter.classifier and filter.classifier_label are given both or not at all",
+        )
+        require(
+            0.0 < self.classifier_threshold <= 1.0,
+            "filter.classifier_threshold must lie in (0, 1]",
+        )
+        require(bool(clean_turn(self.fallback)), "filter.fallback must hold readable text")
+
+
 LATEST_MODEL = "runs/latest/forward"
 """The forward model that `make train` trained last."""
 
@@ -91,11 +121,18 @@ class ResponderConfig:
     """Backward model, named likewise. Empty: the folder backward beside a --model that is called
     forward, as `make train` leaves them."""
     mmi: bool = False
-    """Rerank by the backward model; otherwise hypotheses are ranked by forward log-probability."""
+    """Rerank by the backward model; otherwise hypotheses are ranked by forward log-probability, of
+    beam search over length^length_penalty."""
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     """Finding hypotheses."""
     mmi_options: MmiConfig = field(default_factory=MmiConfig)
     """Reranking them."""
+    scorers: dict[str, float] = field(default_factory=dict)
+    """More scores, or other weights, in the sum that ranks: {name: weight}. A name is a scorer of
+    an installed package (entry point dialogpt.scorers), module:attribute, or a score that is there
+    anyway, such as forward_log_prob; weight 0 shows a score and does not rank by it."""
+    filter: FilterConfig = field(default_factory=FilterConfig)
+    """Which hypotheses may not be the reply."""
     precision: Precision = "auto"
     """auto takes bf16 or fp16 on a GPU and fp32 on a CPU."""
     device: str = "auto"
@@ -105,6 +142,10 @@ class ResponderConfig:
         require(
             not self.mmi or bool(self.twin),
             "--mmi needs --backward_model: only a --model called forward has its twin beside it",
+        )
+        require(
+            all(math.isfinite(weight) for weight in self.scorers.values()),
+            f"scorers: expected a finite weight for each name, found {self.scorers}",
         )
 
     @property
@@ -116,15 +157,29 @@ class ResponderConfig:
         return str(model.with_name("backward")) if model.name == "forward" else ""
 
 
+ContextsFormat = Literal["jsonl", "tsv", "text"]
+OutputFormat = Literal["jsonl", "tsv", "text"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecodeConfig(ResponderConfig):
     """Contexts -> ranked replies with every score."""
 
     contexts: str = ""
-    """JSON Lines file, "-" for standard input; a line is {"turns": ["...", ...]} or a list of
-    turns, oldest first. Empty: turns are typed at a prompt."""
+    """File of contexts, "-" for standard input. Empty: turns are typed at a prompt."""
+    contexts_format: ContextsFormat | Literal["auto"] = "auto"
+    """jsonl: a line is {"turns": ["...", ...]} or a list of turns, oldest first. tsv: DialoGPT's,
+    turns joined by " EOS ", then a tab and replies, which are not read. text: one turn a line,
+    blank lines between contexts. auto: by the file's ending, else by its first line."""
+    has_weights: bool = False
+    """tsv: each turn begins with its weight, as in DialoGPT's training files; it is taken off."""
+    turn_separator: str = ""
+    """text: a line is a context, and this stands between its turns."""
     output: str = ""
-    """JSON Lines file for every hypothesis and its scores; empty prints the replies only."""
+    """File for the replies; empty prints them only."""
+    output_format: OutputFormat | Literal["auto"] = "auto"
+    """jsonl: every hypothesis with its scores. tsv: the context, a tab, the reply. text: the
+    replies, one a line. auto: tsv or text for a name that ends in .tsv or .txt, else jsonl."""
     show: int = 1
     """Contexts whose hypotheses are all printed, the chosen reply first."""
     batch_contexts: int = 16
@@ -134,3 +189,11 @@ class DecodeConfig(ResponderConfig):
         super().__post_init__()
         require(self.batch_contexts >= 1, "batch_contexts must be >= 1")
         require(self.show >= 0, "show must be >= 0")
+        require(
+            not self.has_weights or self.contexts_format in ("auto", "tsv"),
+            f"has_weights is for contexts_format tsv, not {self.contexts_format}",
+        )
+        require(
+            not self.turn_separator or self.contexts_format in ("auto", "text"),
+            f"turn_separator is for contexts_format text, not {self.contexts_format}",
+        )

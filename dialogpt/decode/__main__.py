@@ -2,8 +2,10 @@
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from io import TextIOWrapper
 from itertools import count
 from pathlib import Path
@@ -14,13 +16,8 @@ from dialogpt.command_line import parse_config, run_command
 from dialogpt.config.decoding import DecodeConfig
 from dialogpt.decode.contexts import read_contexts, typed_contexts
 from dialogpt.decode.display import format_line, format_table
-from dialogpt.decode.respond import (
-    Responder,
-    Response,
-    ResponseWriter,
-    build_responder,
-    refuse_to_overwrite,
-)
+from dialogpt.decode.output import ResponseWriter, output_format_of, refuse_to_overwrite
+from dialogpt.decode.respond import Responder, Response, build_responder
 
 
 def main() -> None:
@@ -40,7 +37,7 @@ def decode(config: DecodeConfig) -> None:
     output = Path(config.output) if config.output else None
     if output is not None:
         refuse_to_overwrite(output)
-    contexts = read_contexts(config.contexts) if config.contexts else None
+    contexts = _contexts(config)
     responder, settings = build_responder(config)
     print(f"Forward model {settings['model']}", file=sys.stderr)
     if config.mmi:
@@ -50,7 +47,13 @@ def decode(config: DecodeConfig) -> None:
     else:
         responses = _answered(responder, contexts, batch_contexts=config.batch_contexts)
         num_contexts = len(contexts)
-    writer = ResponseWriter(output, settings=settings) if output is not None else nullcontext()
+    counts = _FilterCounts()
+    output_format = output_format_of(config.output, config.output_format)
+    writer = (
+        ResponseWriter(output, settings=settings, output_format=output_format)
+        if output is not None
+        else nullcontext()
+    )
     with writer as lines:
         for number, response in enumerate(responses, start=1):
             of_how_many = f" of {num_contexts}" if num_contexts is not None else ""
@@ -61,8 +64,53 @@ def decode(config: DecodeConfig) -> None:
                 tqdm.write(format_line(response))
             if lines is not None:
                 lines.write(response)
+            counts.add(response)
+    if responder.filters:
+        print(counts.summary(), file=sys.stderr)
     if output is not None:
-        print(f"Wrote {output}", file=sys.stderr)
+        print(f"Wrote {output} ({output_format})", file=sys.stderr)
+
+
+def _contexts(config: DecodeConfig) -> list[list[str]] | None:
+    """The contexts of the file; None where they are typed."""
+    if not config.contexts:
+        return None
+    return read_contexts(
+        config.contexts,
+        contexts_format=config.contexts_format,
+        has_weights=config.has_weights,
+        turn_separator=config.turn_separator,
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class _FilterCounts:
+    """What the filters did over all responses.
+
+    Attributes:
+        dropped: reason -> hypotheses.
+        num_hypotheses: dropped or not.
+        num_fallbacks: contexts whose reply is the fallback.
+    """
+
+    dropped: Counter[str] = field(default_factory=Counter)
+    num_hypotheses: int = 0
+    num_fallbacks: int = 0
+
+    def add(self, response: Response) -> None:
+        """Count one more."""
+        self.dropped.update(filtered.objection.reason for filtered in response.filtered)
+        self.num_hypotheses += len(response.hypotheses) + len(response.filtered)
+        self.num_fallbacks += response.is_fallback
+
+    def summary(self) -> str:
+        """A line, and one more for each reason."""
+        total = (
+            f"Filter: {self.dropped.total()} of {self.num_hypotheses} candidates dropped; the "
+            f"fallback was the reply to {self.num_fallbacks} contexts"
+        )
+        reasons = [f"  - {reason:<24}{count:>8}" for reason, count in self.dropped.most_common()]
+        return "\n".join([total, *reasons])
 
 
 def _answered(

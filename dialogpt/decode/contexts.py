@@ -7,21 +7,22 @@ So "<|endoftext|>" or " EOS " within a turn is text like any other.
 """
 
 import io
-import json
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Literal, TextIO
 
 from dialogpt.command_line import UserError
-from dialogpt.records import RecordError, json_lines
+from dialogpt.config.decoding import ContextsFormat
+from dialogpt.decode.context_formats import parse_jsonl, parse_text, parse_tsv, recognise
+from dialogpt.records import RecordError
 from dialogpt.text import clean_turn
 from dialogpt.tokenization import Tokenizer
 
 STANDARD_INPUT = "-"
-_EXPECTED = 'expected {"turns": ["...", ...]} or a list of turns, oldest first'
-_TURN_KEYS = ("turns", "context")
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,24 +77,26 @@ def latest_turns(turn_ids: Sequence[list[int]], budget: int) -> tuple[list[list[
     return kept, first
 
 
-def read_contexts(source: str) -> list[list[str]]:
-    """The cleaned turns of each context in a JSON Lines file.
+def read_contexts(
+    source: str,
+    *,
+    contexts_format: ContextsFormat | Literal["auto"] = "auto",
+    has_weights: bool = False,
+    turn_separator: str = "",
+) -> list[list[str]]:
+    """The cleaned turns of each context in a file; `context_formats` shows what it may look like.
 
     Args:
         source: a path, or "-" for standard input.
+        contexts_format: of the file; auto tells it by ending or content, and logs what it took.
+        has_weights: tsv: each turn begins with its weight.
+        turn_separator: text: what stands between the turns of a line.
 
     Raises:
         RecordError: a line is not a context; the message names the file and the line.
         UserError: there is no such file, or it holds no context.
     """
-    if source == STANDARD_INPUT:
-        name, content = "standard input", sys.stdin.buffer.read()
-    else:
-        name = source
-        if not Path(source).is_file():
-            found = "a folder" if Path(source).is_dir() else "nothing"
-            raise UserError(f"{source}: expected a JSON Lines file of contexts, found {found}")
-        content = Path(source).read_bytes()
+    name, content = _content(source)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -102,35 +105,29 @@ def read_contexts(source: str) -> list[list[str]]:
             f"{name}:{line_number}: expected UTF-8, found the byte {content[error.start]:#04x}; "
             "save the file as UTF-8"
         ) from error
-    contexts = [
-        _turns_of(value, where=f"{name}:{line_number}")
-        for line_number, value in json_lines(io.StringIO(text), name)
-    ]
+    found = contexts_format
+    if found == "auto":
+        found, reason = recognise(name, text, has_weights=has_weights, separator=turn_separator)
+        _logger.info("%s: read as %s, %s (--contexts_format changes it)", name, found, reason)
+    if found == "jsonl":
+        contexts = parse_jsonl(text, name)
+    elif found == "tsv":
+        contexts = parse_tsv(text, name, has_weights=has_weights)
+    else:
+        contexts = parse_text(text, name, separator=turn_separator)
     if not contexts:
-        raise UserError(f"{name}: {_EXPECTED} on each line, found no line")
+        raise UserError(f"{name}: expected contexts, found no line with one")
     return contexts
 
 
-def _turns_of(value: Any, *, where: str) -> list[str]:
-    """The cleaned turns of one decoded line."""
-    turns = value
-    if isinstance(value, dict):
-        keys = [key for key in _TURN_KEYS if key in value]
-        if len(keys) != 1:
-            raise RecordError(f"{where}: {_EXPECTED}, found an object with the keys {list(value)}")
-        turns = value[keys[0]]
-    if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
-        found = json.dumps(value, ensure_ascii=False)[:60]
-        raise RecordError(f"{where}: {_EXPECTED}, found {found}")
-    if not turns:
-        raise RecordError(f"{where}: {_EXPECTED}, found no turns; give at least one")
-    cleaned = [clean_turn(turn) for turn in turns]
-    if not all(cleaned):
-        raise RecordError(
-            f"{where}: expected text in every turn, found nothing readable in turn "
-            f"{cleaned.index('') + 1} of {len(turns)}; remove or mend that turn"
-        )
-    return cleaned
+def _content(source: str) -> tuple[str, bytes]:
+    """What messages call a source, and its bytes."""
+    if source == STANDARD_INPUT:
+        return "standard input", sys.stdin.buffer.read()
+    if not Path(source).is_file():
+        found = "a folder" if Path(source).is_dir() else "nothing"
+        raise UserError(f"{source}: expected a file of contexts, found {found}")
+    return source, Path(source).read_bytes()
 
 
 def typed_contexts(source: TextIO, prompts: TextIO) -> Iterator[list[str]]:

@@ -8,9 +8,16 @@ from dialogpt.records import Hypothesis
 from dialogpt.text import clean_turn
 
 WIDTH = 100
-_SCORES = ("score", "forward_log_prob", "backward_log_prob")
-_HEADINGS = {"score": "score", "forward_log_prob": "forward", "backward_log_prob": "backward"}
+_HEADINGS = {
+    "score": "score",
+    "forward_log_prob": "forward",
+    "backward_log_prob": "backward",
+    "backward_log_prob_mean": "per token",
+    "length_normalized_log_prob": "by length",
+}
+"""The project's scores: each has a column, in this order, under a name that fits it."""
 _SCORE_WIDTH = 10
+_INDENT = " " * 8
 
 
 def format_line(response: Response) -> str:
@@ -19,7 +26,9 @@ def format_line(response: Response) -> str:
 
 
 def format_table(response: Response, *, title: str) -> str:
-    """The context and all hypotheses with their ranks and log-probabilities, the reply marked.
+    """The context and all hypotheses with their ranks and scores, the reply marked.
+
+    Scores of one's own scorers stand under each reply, by name; below all, what a filter dropped.
 
     Args:
         response: what to show.
@@ -29,19 +38,35 @@ def format_table(response: Response, *, title: str) -> str:
     lines = [title + (f" ({dropped} oldest turns had no room)" if dropped else "")]
     for number, turn in enumerate(response.context, start=1):
         lines.append(_hanging(f"  turn {number}: ", turn))
-    columns = [name for name in _SCORES if name in response.hypotheses[0].scores]
+    candidates = [*response.hypotheses, *(filtered.hypothesis for filtered in response.filtered)]
+    columns = [name for name in _HEADINGS if all(name in h.scores for h in candidates)]
     headings = "".join(f"{_HEADINGS[name]:>{_SCORE_WIDTH}}" for name in columns)
     lines += ["", f"  rank{headings}  reply (log-probabilities in nats)"]
+    if response.is_fallback:
+        lines.append(_hanging(">       ", f"{response.text} [fallback: no hypothesis was left]"))
     for rank, hypothesis in enumerate(response.hypotheses, start=1):
-        lines.append(_format_hypothesis(hypothesis, rank=rank, columns=columns))
+        lines.append(
+            _format_hypothesis(
+                hypothesis, mark=f"{'>' if rank == 1 else ' '} {rank:>4}", columns=columns
+            )
+        )
+    for filtered in response.filtered:
+        lines.append(_format_hypothesis(filtered.hypothesis, mark="x", columns=columns))
+        objection = filtered.objection
+        lines.append(_hanging(_INDENT, f"dropped: {objection.reason} ({objection.detail})"))
     return "\n".join(lines)
 
 
-def _format_hypothesis(hypothesis: Hypothesis, *, rank: int, columns: list[str]) -> str:
-    marker = ">" if rank == 1 else " "
-    scores = "".join(f"{hypothesis.scores[name]:{_SCORE_WIDTH}.2f}" for name in columns)
+def _format_hypothesis(hypothesis: Hypothesis, *, mark: str, columns: list[str]) -> str:
+    scores = "".join(f"{_number(hypothesis.scores[name]):>{_SCORE_WIDTH}}" for name in columns)
     ending = "" if hypothesis.finished else " [cut]"
-    return _hanging(f"{marker} {rank:>4}{scores}  ", hypothesis.text + ending)
+    shown = _hanging(f"{mark:>6}{scores}  ", hypothesis.text + ending)
+    others = [f"{name} {v:.4g}" for name, v in hypothesis.scores.items() if name not in _HEADINGS]
+    return shown + ("\n" + _hanging(_INDENT, ", ".join(others)) if others else "")
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 1e6 else f"{value:.1e}"  # neither leaves its column
 
 
 def _hanging(head: str, text: str, *, indent: int | None = None) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from dialogpt.checkpoint import ModelCard, read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError
@@ -12,7 +13,7 @@ from dialogpt.config.shared import Direction
 from dialogpt.distributed import choose_precision
 from dialogpt.models.gpt2 import load_gpt2
 from dialogpt.models.inference import CausalLm
-from dialogpt.text import TEXT_RULES
+from dialogpt.text import TEXT_RULES, clean_turn
 from dialogpt.tokenization import Tokenizer, load_tokenizer
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -29,12 +30,14 @@ class LoadedModel:
         tokenizer: the one it was trained with.
         window: most tokens it reads: the longest row of its training, or its position table where
             that is not known (a model from elsewhere) or shorter.
+        readable: (vocab_size,) bool on its device, whether a token shows something.
     """
 
     name: str
     model: CausalLm
     tokenizer: Tokenizer
     window: int
+    readable: Tensor
 
 
 def choose_device(name: str) -> torch.device:
@@ -105,7 +108,19 @@ def load_model(
             num_positions,
         )
     window = min(card.max_seq_len, num_positions) if card is not None else num_positions
-    return LoadedModel(name=folder, model=model, tokenizer=tokenizer, window=window)
+    return LoadedModel(
+        name=folder,
+        model=model,
+        tokenizer=tokenizer,
+        window=window,
+        readable=readable_ids(tokenizer).to(device),
+    )
+
+
+def readable_ids(tokenizer: Tokenizer) -> Tensor:
+    """(vocab_size,) bool: which tokens alone would be a reply that is not empty."""
+    texts = tokenizer.decode_batch([[token_id] for token_id in range(tokenizer.vocab_size)])
+    return torch.tensor([bool(clean_turn(text)) for text in texts])
 
 
 def check_same_tokenizer(forward: LoadedModel, backward: LoadedModel) -> None:

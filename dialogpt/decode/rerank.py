@@ -1,24 +1,29 @@
-"""Which hypothesis is the reply: rerankers add scores to hypotheses and put the best first."""
+"""Which hypothesis is the reply: a weighted sum of named scores puts the best first."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Protocol
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self, SupportsFloat
 
 from dialogpt.command_line import UserError
-from dialogpt.config.decoding import MmiConfig
-from dialogpt.decode.contexts import Context, latest_turns
-from dialogpt.models.scoring import CausalLm, continuation_log_probs
+from dialogpt.config.decoding import ResponderConfig
+from dialogpt.decode.contexts import Context
+from dialogpt.decode.scorers import (
+    BACKWARD,
+    BACKWARD_MEAN,
+    FORWARD,
+    LENGTH_NORMALIZED,
+    BackwardMeanScorer,
+    BackwardScorer,
+    LengthNormalizedScorer,
+    Scorer,
+    ScorerModels,
+    own_scorer,
+)
 from dialogpt.records import Hypothesis
 
-
-class Reranker(Protocol):
-    """Orders hypotheses; whatever it looks at, it works on many contexts at once."""
-
-    def rerank(
-        self, contexts: Sequence[Context], hypotheses: Sequence[Sequence[Hypothesis]]
-    ) -> list[list[Hypothesis]]:
-        """For each context its hypotheses with a `score`, best first; as many as came in."""
-        ...
+TOTAL = "score"
+"""Name of the sum that ranks."""
 
 
 def best_first(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
@@ -31,109 +36,163 @@ def best_first(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
         hypotheses,
         key=lambda hypothesis: (
             not hypothesis.text,
-            -hypothesis.scores["score"],
-            -hypothesis.scores["forward_log_prob"],
+            -hypothesis.scores[TOTAL],
+            -hypothesis.scores[FORWARD],
             hypothesis.text,
         ),
     )
 
 
-class ForwardReranker:
-    """Ranks by log p(reply | context), summed over tokens: short and common replies win.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reranker:
+    """Ranks hypotheses by the weighted sum of their scores, and keeps every score.
 
-    It is the honest order of what the forward model finds probable, and the reason for MMI.
+    Attributes:
+        scorers: in the order in which they are asked; a later one sees the scores of the earlier.
+        weights: name of a score -> its weight in the sum; a score without one does not rank.
     """
+
+    scorers: tuple[Scorer, ...] = ()
+    weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        names = [FORWARD, *(scorer.name for scorer in self.scorers)]
+        for name in names:
+            if names.count(name) > 1 or name == TOTAL:
+                raise UserError(
+                    f"scorers: expected another name for each score, found {name!r}, which is "
+                    "taken; let the scorer have another name"
+                )
+        unknown = sorted(set(self.weights) - set(names))
+        if unknown:
+            raise UserError(
+                f"scorers: expected weights of {', '.join(names)}, found {', '.join(unknown)}"
+            )
+
+    @classmethod
+    def by_forward_log_prob(cls) -> Self:
+        """Ranks by log p(reply | context), summed over tokens: short and common replies win.
+
+        It is the honest order of what the forward model finds probable, and the reason for MMI.
+        """
+        return cls(weights={FORWARD: 1.0})
 
     def rerank(
         self, contexts: Sequence[Context], hypotheses: Sequence[Sequence[Hypothesis]]
     ) -> list[list[Hypothesis]]:
-        """For each context its hypotheses, the likeliest first."""
+        """For each context its hypotheses with every score and `score`, best first.
+
+        Raises:
+            UserError: a scorer does not give one finite number to every hypothesis.
+        """
+        scored = [[_with_scores(h, {}) for h in group] for group in hypotheses]
+        for scorer in self.scorers:
+            given = _checked(scorer, scorer.score(contexts, scored), hypotheses)
+            scored = [
+                [_with_scores(h, {scorer.name: v}) for h, v in zip(group, values, strict=True)]
+                for group, values in zip(scored, given, strict=True)
+            ]
         return [
-            best_first([_with_scores(h, score=h.scores["forward_log_prob"]) for h in group])
-            for group in hypotheses
+            best_first([_with_scores(h, {TOTAL: self._total(h)}) for h in group])
+            for group in scored
         ]
 
+    def _total(self, hypothesis: Hypothesis) -> float:
+        return sum(weight * hypothesis.scores[name] for name, weight in self.weights.items())
 
-class MmiReranker:
-    """Ranks by how probable a backward model finds the source, given the reply.
 
-        score(T) = (1 - w) log p(T | S) + w log p(S | T)
+def _with_scores(hypothesis: Hypothesis, more: Mapping[str, float]) -> Hypothesis:
+    """A copy with more scores: what came in stays as it is."""
+    return replace(hypothesis, scores={**hypothesis.scores, **more})
+
+
+def _checked(
+    scorer: Scorer,
+    given: Sequence[Sequence[float]],
+    hypotheses: Sequence[Sequence[Hypothesis]],
+) -> list[list[float]]:
+    """The scores as plain floats; UserError unless there is a finite one for each hypothesis."""
+    if _length(given) != len(hypotheses):
+        raise UserError(
+            f"scorer {scorer.name}: expected a list of scores for each of {len(hypotheses)} "
+            f"contexts, found {_length(given, kind='lists')}; mend its method score"
+        )
+    for number, (values, group) in enumerate(zip(given, hypotheses, strict=True)):
+        if _length(values) != len(group):
+            raise UserError(
+                f"scorer {scorer.name}: expected {len(group)} scores for context {number} of the "
+                f"batch, found {_length(values, kind='scores')}; mend its method score"
+            )
+    return [
+        [_finite(scorer, value, number) for value in values] for number, values in enumerate(given)
+    ]
+
+
+def _length(values: object, *, kind: str = "") -> int | str:
+    """Number of values, or what stands in the place of a list of them."""
+    try:
+        number = len(values)  # type: ignore[arg-type]
+    except TypeError:
+        return type(values).__name__
+    return f"{number} {kind}" if kind else number
+
+
+def _finite(scorer: Scorer, value: object, number: int) -> float:
+    try:
+        # numpy's and torch's numbers are numbers; what spells one is not.
+        score = float(value) if isinstance(value, SupportsFloat) else math.nan
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        score = math.nan
+    if not math.isfinite(score):
+        raise UserError(
+            f"scorer {scorer.name}: expected finite numbers, found {str(value)[:60]!r} for context "
+            f"{number} of the batch; mend its method score"
+        )
+    return score
+
+
+def build_reranker(config: ResponderConfig, models: ScorerModels) -> Reranker:
+    """The reranker of a configuration.
+
+        with --mmi    (1 - w) forward_log_prob + w backward_log_prob
+        beam          forward_log_prob / num_tokens^length_penalty
+        else          forward_log_prob
 
     Maximum mutual information, Li et al. 2016, arXiv:1510.03055. Zhang et al. 2020,
     arXiv:1911.00536, section 3.2, rank with w = 1: a bland reply fits any source, so it makes none
-    probable. The backward model reads the hypothesis T and then the source S, latest turn first,
-    as it was trained; only the source's tokens (their end-of-turn tokens too) are scored.
-
-    Args:
-        model: the backward model.
-        window: most tokens that the backward model reads.
-        longest_hypothesis: most tokens of a hypothesis, the end-of-turn token not counted. The
-            source is cut to what this leaves, so that all hypotheses explain the same tokens.
-        eos_id: the end-of-turn token.
-        options: which turns are the source, and how scores are combined.
+    probable. `scorers` of the configuration adds to the sum, or replaces a weight of it.
 
     Raises:
-        UserError: the longest hypothesis leaves no room for a source.
+        UserError: a scorer is not known or cannot be had, or its name is taken.
     """
-
-    def __init__(
-        self,
-        model: CausalLm,
-        *,
-        window: int,
-        longest_hypothesis: int,
-        eos_id: int,
-        options: MmiConfig,
-    ) -> None:
-        self._model = model
-        self._eos_id = eos_id
-        self._options = options
-        self._source_budget = window - longest_hypothesis - 1
-        if self._source_budget < 1:
-            raise UserError(
-                f"the backward model reads {window} tokens, and generation.max_new_tokens "
-                f"{longest_hypothesis} leaves no room for a source; lower it"
-            )
-
-    def rerank(
-        self, contexts: Sequence[Context], hypotheses: Sequence[Sequence[Hypothesis]]
-    ) -> list[list[Hypothesis]]:
-        """For each context its hypotheses with both log-probabilities, the best first.
-
-        `backward_log_prob` is always the sum, in nats; mmi_options.reduction acts on `score`.
-        """
-        sources = [self.source_ids(context) for context in contexts]
-        # Equal hypotheses are read once: it is cheaper, and they get the same number to the bit.
-        pairs = {
-            (index, tuple(hypothesis.token_ids)): ([*hypothesis.token_ids, self._eos_id], source)
-            for index, (source, group) in enumerate(zip(sources, hypotheses, strict=True))
-            for hypothesis in group
-        }
-        log_probs = dict(
-            zip(pairs, continuation_log_probs(self._model, list(pairs.values())), strict=True)
+    scorers: list[Scorer] = []
+    weights = {FORWARD: 1.0}
+    if models.backward is not None:
+        options = config.mmi_options
+        backward = BackwardScorer(
+            models.backward.model,
+            window=models.backward.window,
+            longest_hypothesis=config.generation.max_new_tokens,
+            eos_id=models.backward.tokenizer.eos_id,
+            options=options,
         )
-        return [
-            best_first(
-                [
-                    self._scored(h, log_probs[index, tuple(h.token_ids)], len(sources[index]))
-                    for h in group
-                ]
-            )
-            for index, group in enumerate(hypotheses)
-        ]
-
-    def source_ids(self, context: Context) -> list[int]:
-        """What the backward model must find probable: turns latest first, each with its end."""
-        turn_ids = context.turn_ids if self._options.source == "all" else context.turn_ids[-1:]
-        kept, _ = latest_turns(turn_ids, self._source_budget)
-        return [token_id for ids in reversed(kept) for token_id in ids]
-
-    def _scored(self, hypothesis: Hypothesis, log_prob: float, num_tokens: int) -> Hypothesis:
-        weight = self._options.weight
-        backward = log_prob / num_tokens if self._options.reduction == "mean" else log_prob
-        score = (1.0 - weight) * hypothesis.scores["forward_log_prob"] + weight * backward
-        return _with_scores(hypothesis, backward_log_prob=log_prob, score=score)
-
-
-def _with_scores(hypothesis: Hypothesis, **scores: float) -> Hypothesis:
-    return replace(hypothesis, scores={**hypothesis.scores, **scores})
+        by_mean = options.reduction == "mean"
+        scorers += [backward, *([BackwardMeanScorer(backward)] if by_mean else [])]
+        weights = {
+            FORWARD: 1.0 - options.weight,
+            BACKWARD_MEAN if by_mean else BACKWARD: options.weight,
+        }
+    elif config.generation.method == "beam":
+        weights = {LENGTH_NORMALIZED: 1.0}
+    if LENGTH_NORMALIZED in {*weights, *config.scorers}:
+        scorers.append(LengthNormalizedScorer(config.generation.length_penalty))
+    for name, weight in config.scorers.items():
+        if name in {FORWARD, *(scorer.name for scorer in scorers)}:
+            weights[name] = weight
+            continue
+        if name in (BACKWARD, BACKWARD_MEAN):
+            raise UserError(f"scorers: {name} needs --mmi, and the mean mmi_options.reduction mean")
+        scorer = own_scorer(name, models)
+        scorers.append(scorer)
+        weights[scorer.name] = weight
+    return Reranker(scorers=tuple(scorers), weights=weights)

@@ -1,19 +1,23 @@
-"""From turns to ranked replies: the library call, and the file of all hypotheses."""
+"""From turns to ranked replies: the library call."""
 
-import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 
 from dialogpt.command_line import UserError, as_plain
-from dialogpt.config.decoding import LATEST_MODEL, GenerationConfig, ResponderConfig
+from dialogpt.config.decoding import (
+    LATEST_MODEL,
+    FilterConfig,
+    GenerationConfig,
+    ResponderConfig,
+)
 from dialogpt.decode.contexts import Context, encode_contexts, latest_turns
-from dialogpt.decode.generate import GeneratedReply, generate
+from dialogpt.decode.filters import CandidateFilter, FilteredHypothesis, build_filters, sift
+from dialogpt.decode.generate import generate
 from dialogpt.decode.load import (
     LoadedModel,
     check_same_tokenizer,
@@ -21,7 +25,11 @@ from dialogpt.decode.load import (
     choose_dtype,
     load_model,
 )
-from dialogpt.decode.rerank import ForwardReranker, MmiReranker, Reranker
+from dialogpt.decode.replies import GeneratedReply
+from dialogpt.decode.rerank import Reranker, build_reranker
+from dialogpt.decode.scorers import ScorerModels
+from dialogpt.decode.streaming import TextStream
+from dialogpt.models.inference import release_workspace
 from dialogpt.records import Hypothesis
 from dialogpt.text import clean_turn
 
@@ -37,35 +45,55 @@ class Response:
 
     Attributes:
         context: the cleaned turns that were replied to, oldest first.
-        hypotheses: every hypothesis with its scores, best first; at least one.
+        hypotheses: those that may be said, with every score, best first. At least one, unless a
+            filter dropped all.
         num_turns_dropped: oldest turns of the context that the forward model had no room for.
+        filtered: the hypotheses that a filter dropped, best first.
+        fallback: what is said where no hypothesis is left; "" without a filter.
     """
 
     context: tuple[str, ...]
     hypotheses: list[Hypothesis]
     num_turns_dropped: int
+    filtered: tuple[FilteredHypothesis, ...] = ()
+    fallback: str = ""
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the reply is the configured sentence, because no hypothesis was left."""
+        return not self.hypotheses
 
     @property
     def text(self) -> str:
         """The reply."""
-        return self.hypotheses[0].text
+        return self.fallback if self.is_fallback else self.hypotheses[0].text
 
     def as_record(self) -> dict[str, Any]:
         """What stands in the output file; num_tokens counts the end-of-turn token if drawn."""
         return {
             "context": list(self.context),
             "response": self.text,
-            "hypotheses": [
+            "is_fallback": self.is_fallback,
+            "hypotheses": [_hypothesis_record(hypothesis) for hypothesis in self.hypotheses],
+            "filtered": [
                 {
-                    "text": hypothesis.text,
-                    "num_tokens": len(hypothesis.token_ids) + hypothesis.finished,
-                    "finished": hypothesis.finished,
-                    "scores": hypothesis.scores,
+                    **_hypothesis_record(dropped.hypothesis),
+                    "reason": dropped.objection.reason,
+                    "detail": dropped.objection.detail,
                 }
-                for hypothesis in self.hypotheses
+                for dropped in self.filtered
             ],
             "num_turns_dropped": self.num_turns_dropped,
         }
+
+
+def _hypothesis_record(hypothesis: Hypothesis) -> dict[str, Any]:
+    return {
+        "text": hypothesis.text,
+        "num_tokens": hypothesis.num_tokens,
+        "finished": hypothesis.finished,
+        "scores": hypothesis.scores,
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,11 +104,15 @@ class Responder:
         forward: the model that generates.
         generation: how hypotheses are drawn.
         reranker: which of them is the reply.
+        filters: which of them may not be the reply.
+        fallback: the reply where none is left.
     """
 
     forward: LoadedModel
     generation: GenerationConfig
-    reranker: Reranker = field(default_factory=ForwardReranker)
+    reranker: Reranker = field(default_factory=Reranker.by_forward_log_prob)
+    filters: tuple[CandidateFilter, ...] = ()
+    fallback: str = FilterConfig.fallback
 
     def __post_init__(self) -> None:
         if self._context_budget < _FEWEST_CONTEXT_TOKENS:
@@ -94,17 +126,37 @@ class Responder:
     def _context_budget(self) -> int:
         return self.forward.window - self.generation.max_new_tokens
 
-    def respond(self, turns: Sequence[str], *, context_index: int = 0) -> Response:
+    @property
+    def can_stream(self) -> bool:
+        """Whether the reply is known while it is drawn: nothing is chosen or dropped afterwards."""
+        is_single = self.generation.num_hypotheses == 1 and self.generation.method != "beam"
+        return is_single and not self.filters
+
+    def respond(
+        self,
+        turns: Sequence[str],
+        *,
+        context_index: int = 0,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Response:
         """The ranked replies to one context.
 
         Args:
             turns: what was said, oldest first.
             context_index: decides, with the seed, what is drawn.
+            on_text: where `can_stream`, called with the whole reply so far each time it has grown,
+                and at last with the reply; each text begins with the one before. Else not called.
 
         Raises:
             ValueError: there are no turns, or one of them holds no readable text.
+            UserError: as for respond_batch.
         """
-        return self.respond_batch([turns], first_index=context_index)[0]
+        if on_text is None or not self.can_stream:
+            return self.respond_batch([turns], first_index=context_index)[0]
+        stream = TextStream(self.forward.tokenizer, on_text)
+        (response,) = self._respond([turns], first_index=context_index, on_tokens=stream.add)
+        stream.end(response.text)
+        return response
 
     def respond_batch(
         self, contexts: Sequence[Sequence[str]], *, first_index: int = 0
@@ -118,53 +170,101 @@ class Responder:
 
         Raises:
             ValueError: as for respond.
-            UserError: the device has too little memory.
+            UserError: the device has too little memory for one of them (for many at once, they are
+                taken in parts), or a scorer gives no proper scores.
         """
-        encoded = encode_contexts(self.forward.tokenizer, contexts)
-        fitted = [latest_turns(context.turn_ids, self._context_budget) for context in encoded]
+        return self._respond(contexts, first_index=first_index, on_tokens=None)
+
+    def _respond(
+        self,
+        contexts: Sequence[Sequence[str]],
+        *,
+        first_index: int,
+        on_tokens: Callable[[list[int]], None] | None,
+    ) -> list[Response]:
         try:
-            replies = generate(
-                self.forward.model,
-                [[token_id for ids in kept for token_id in ids] for kept, _ in fitted],
-                context_indices=range(first_index, first_index + len(contexts)),
-                generation=self.generation,
-                eos_id=self.forward.tokenizer.eos_id,
-                vocab_size=self.forward.tokenizer.vocab_size,
-            )
-            hypotheses = [[self._hypothesis(reply) for reply in group] for group in replies]
-            ranked = self.reranker.rerank(encoded, hypotheses)
+            return self._respond_at_once(contexts, first_index=first_index, on_tokens=on_tokens)
         except torch.OutOfMemoryError as error:
-            raise UserError(
-                f"out of memory with {len(contexts)} contexts at once; lower batch_contexts or "
-                "generation.num_samples"
-            ) from error
+            if len(contexts) == 1:
+                raise UserError(
+                    "out of memory with one context; lower generation.num_samples or "
+                    "generation.max_new_tokens"
+                ) from error
+        # Behind the handler, which holds on to what the failed attempt has allocated.
+        release_workspace(self.forward.model)
+        half = len(contexts) // 2
+        _logger.warning("out of memory with %d contexts at once; trying halves", len(contexts))
         return [
-            _response(context, group, num_turns_dropped=num_dropped)
-            for context, group, (_, num_dropped) in zip(encoded, ranked, fitted, strict=True)
+            *self._respond(contexts[:half], first_index=first_index, on_tokens=None),
+            *self._respond(contexts[half:], first_index=first_index + half, on_tokens=None),
         ]
 
-    def _hypothesis(self, reply: GeneratedReply) -> Hypothesis:
-        return Hypothesis(
-            text=clean_turn(self.forward.tokenizer.decode(reply.token_ids)),
-            token_ids=reply.token_ids,
-            finished=reply.finished,
-            scores={"forward_log_prob": reply.forward_log_prob},
+    def _respond_at_once(
+        self,
+        contexts: Sequence[Sequence[str]],
+        *,
+        first_index: int,
+        on_tokens: Callable[[list[int]], None] | None,
+    ) -> list[Response]:
+        encoded = encode_contexts(self.forward.tokenizer, contexts)
+        fitted = [latest_turns(context.turn_ids, self._context_budget) for context in encoded]
+        replies = generate(
+            self.forward.model,
+            [[token_id for ids in kept for token_id in ids] for kept, _ in fitted],
+            context_indices=range(first_index, first_index + len(contexts)),
+            generation=self.generation,
+            eos_id=self.forward.tokenizer.eos_id,
+            vocab_size=self.forward.tokenizer.vocab_size,
+            readable=self.forward.readable,
+            on_tokens=on_tokens,
         )
+        ranked = self.reranker.rerank(encoded, self._hypotheses(replies))
+        return [
+            self._response(context, group, num_turns_dropped=num_dropped, context_index=index)
+            for index, (context, group, (_, num_dropped)) in enumerate(
+                zip(encoded, ranked, fitted, strict=True), start=first_index
+            )
+        ]
 
+    def _hypotheses(self, replies: Sequence[Sequence[GeneratedReply]]) -> list[list[Hypothesis]]:
+        ids = [reply.token_ids for group in replies for reply in group]
+        texts = iter(self.forward.tokenizer.decode_batch(ids))
+        return [
+            [
+                Hypothesis(
+                    text=clean_turn(next(texts)),
+                    token_ids=reply.token_ids,
+                    finished=reply.finished,
+                    scores={"forward_log_prob": reply.forward_log_prob},
+                )
+                for reply in group
+            ]
+            for group in replies
+        ]
 
-def _response(
-    context: Context, hypotheses: list[Hypothesis], *, num_turns_dropped: int
-) -> Response:
-    return Response(
-        context=context.turns, hypotheses=hypotheses, num_turns_dropped=num_turns_dropped
-    )
+    def _response(
+        self,
+        context: Context,
+        ranked: Sequence[Hypothesis],
+        *,
+        num_turns_dropped: int,
+        context_index: int,
+    ) -> Response:
+        kept, dropped = sift(ranked, self.filters, context_index=context_index)
+        return Response(
+            context=context.turns,
+            hypotheses=kept,
+            num_turns_dropped=num_turns_dropped,
+            filtered=tuple(dropped),
+            fallback=self.fallback if self.filters else "",
+        )
 
 
 def build_responder(config: ResponderConfig) -> tuple[Responder, dict[str, Any]]:
     """A responder as configured, and the settings that its output should carry.
 
     Raises:
-        UserError: a model cannot be had, or the models do not go together.
+        UserError: a model, a scorer or a filter cannot be had, or the models do not go together.
     """
     if config.model == LATEST_MODEL and not Path(config.model).exists():
         raise UserError(
@@ -182,66 +282,27 @@ def build_responder(config: ResponderConfig) -> tuple[Responder, dict[str, Any]]
             forward.window,
             forward.name,
         )
+    backward: LoadedModel | None = None
     settings = {
         "model": forward.name,
         "precision": str(dtype).removeprefix("torch."),
         "generation": as_plain(config.generation),
     }
-    reranker: Reranker = ForwardReranker()
     if config.mmi:
         backward = load_model(config.twin, "backward", device=device, dtype=dtype)
         check_same_tokenizer(forward, backward)
-        reranker = MmiReranker(
-            backward.model,
-            window=backward.window,
-            longest_hypothesis=config.generation.max_new_tokens,
-            eos_id=backward.tokenizer.eos_id,
-            options=config.mmi_options,
-        )
         settings |= {"backward_model": backward.name, "mmi_options": as_plain(config.mmi_options)}
-    responder = Responder(forward=forward, generation=config.generation, reranker=reranker)
+    models = ScorerModels(forward=forward, backward=backward, generation=config.generation)
+    reranker = build_reranker(config, models)
+    filters = build_filters(config.filter, device)
+    settings["weights"] = dict(reranker.weights)
+    if filters:
+        settings["filter"] = as_plain(config.filter)
+    responder = Responder(
+        forward=forward,
+        generation=config.generation,
+        reranker=reranker,
+        filters=filters,
+        fallback=clean_turn(config.filter.fallback),
+    )
     return responder, settings
-
-
-class ResponseWriter:
-    """JSON Lines of responses under their final name once all are written, not before.
-
-    Args:
-        path: the file to be; must not exist yet.
-        settings: what each line says about how it was made.
-
-    Raises:
-        UserError: the file exists already.
-    """
-
-    def __init__(self, path: Path, *, settings: dict[str, Any]) -> None:
-        refuse_to_overwrite(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._unfinished = path.with_name(path.name + ".unfinished")
-        self._settings = settings
-        self._lines = self._unfinished.open("w", encoding="utf-8")
-
-    def write(self, response: Response) -> None:
-        """Add one line."""
-        record = {**response.as_record(), "settings": self._settings}
-        self._lines.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._lines.close()
-        if error_type is None:
-            self._unfinished.replace(self._path)
-
-
-def refuse_to_overwrite(path: Path) -> None:
-    """Raise UserError if there is such a file: hours of decoding should not vanish unasked."""
-    if path.exists():
-        raise UserError(f"{path}: exists already; name another --output or delete it")

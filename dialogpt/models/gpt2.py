@@ -4,6 +4,7 @@ Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; Dial
 (arXiv:1911.00536) trains the same architecture on dialogues.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,7 @@ def build_gpt2(
             f"shards' tokenizer has, found {model.config.vocab_size}; write the shards with the "
             "checkpoint's tokenizer, or take another checkpoint"
         )
-    _require_plain(model.config, config.init)
+    _require_plain(model.config, f"model.init {config.init}")
     return DialogueModel(model, **options)
 
 
@@ -197,12 +198,23 @@ _TRAINED_AS = {
 """What may vary in transformers' GPT-2 and does not in GPT-2."""
 
 
+def plain_gpt2_heads(folder: Path) -> int:
+    """The attention heads a block of a model folder, which must compute what GPT-2 computes.
+
+    Raises:
+        UserError: there is no config.json, or it is that of another model.
+    """
+    config = _read_config(str(folder))
+    _require_plain(config, str(folder))
+    return int(config.n_head)
+
+
 def _require_plain(config: Any, name: str) -> None:
     for key, expected in _TRAINED_AS.items():
         found = getattr(config, key)
         if found not in expected:
             raise UserError(
-                f"model.init {name!r}: expected {key} {expected[0]} as in GPT-2, found {found} in "
+                f"{name!r}: expected {key} {expected[0]} as in GPT-2, found {found} in "
                 "config.json; take another checkpoint"
             )
 
@@ -225,11 +237,21 @@ def load_gpt2(name: str, *, dtype: torch.dtype, **changes: float) -> Any:
             name,
             config=config,
             dtype=dtype,
-            use_safetensors=True,  # the older format is pickle, which can run code
+            # safetensors where they are there. The older format, pytorch_model.bin, is a pickle,
+            # which could run code: so a reader that knows tensors and nothing else.
+            weights_only=True,
             output_loading_info=True,
         )
     except _LOADING_ERRORS as error:
         raise _no_model(name, error) from error
+    except Exception as error:
+        # Its class is that of the module that reads pickles, which this project never imports.
+        if type(error).__name__ != "UnpicklingError":
+            raise
+        raise UserError(
+            f"{name}: expected tensors only in pytorch_model.bin; nothing in it was run. "
+            f"{refusal(error)}"
+        ) from error
     if report["missing_keys"]:
         raise UserError(
             f"{name}: the weights lack {', '.join(sorted(report['missing_keys'])[:3])}; they are "
@@ -238,13 +260,24 @@ def load_gpt2(name: str, *, dtype: torch.dtype, **changes: float) -> Any:
     return model
 
 
+def refusal(error: Exception) -> str:
+    """What torch did not read, and what to do.
+
+    torch's own message goes on to say how to run what is in the file.
+    """
+    what = re.search(r"(?:GLOBAL|global|class|function) `?([A-Za-z_][\w.]*\.\w+)", str(error))
+    found = f"it asks for {what[1]}, which could run code" if what else "it is damaged, or no such"
+    return f"Found that {found}; get the weights as safetensors, or from another place"
+
+
 _LOADING_ERRORS = (OSError, ValueError, RuntimeError, SafetensorError)
 
 
 def _read_config(name: str, **changes: float) -> Any:
     """The config of a GPT-2; UserError for any other model, and where there is none."""
     try:
-        config = AutoConfig.from_pretrained(name, **changes)
+        # A folder may bring code for its config; without this, transformers asks whether to run it.
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **changes)
     except _LOADING_ERRORS as error:
         raise _no_model(name, error) from error
     # transformers loads any checkpoint into any class, and fills what is missing at random.
@@ -256,8 +289,8 @@ def _read_config(name: str, **changes: float) -> Any:
 def _no_model(name: str, error: Exception) -> UserError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return UserError(
-        f"{name}: expected a run folder, a model folder (config.json, model.safetensors) or "
-        f"a name on the hub; loading failed: {reason}"
+        f"{name}: expected a run folder, a model folder (config.json and model.safetensors "
+        f"or pytorch_model.bin) or a name on the hub; loading failed: {reason}"
     )
 
 

@@ -134,6 +134,11 @@ def inference_of(model: CausalLm) -> InferenceGpt2:
     return engine
 
 
+def release_workspace(model: CausalLm) -> None:
+    """Give back the memory that decoding keeps for the next batch."""
+    inference_of(model).workspace = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaidRows:
     """Rows of tokens as the forward pass takes them, each seeing itself alone.

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -105,6 +106,37 @@ def test_mmi_from_file_to_file(tmp_path: Path, models: list[str], decode: Run) -
         assert [h["text"] for h in one["hypotheses"]] == [h["text"] for h in two["hypotheses"]]
     # The output is itself a file of contexts.
     decode("--config", "configs/decode/greedy.yaml", *models[:2], "--contexts", str(output), *short)
+
+
+def test_filtered_candidates_are_logged_recorded_and_counted(
+    tmp_path: Path, models: list[str], decode: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    source, plain = write_contexts(tmp_path / "contexts.jsonl"), tmp_path / "plain.jsonl"
+    words = [*models[:2], "--contexts", source, "--generation.max_new_tokens", "10"]
+    decode(*words, "--output", str(plain))
+    before = records_of(plain)
+    # All that could be said to the first context, and the reply to the second.
+    phrases = [h["text"] for h in before[0]["hypotheses"]] + [before[1]["response"]]
+    (tmp_path / "phrases.txt").write_text("\n".join(phrases), encoding="utf-8")
+    words += ["--filter.phrases", str(tmp_path / "phrases.txt"), "--filter.fallback", "What else?"]
+    output = tmp_path / "filtered.jsonl"
+    table, said = decode(*words, "--output", str(output))
+    after = records_of(output)
+    assert (after[0]["response"], after[0]["is_fallback"]) == ("What else?", True)
+    assert "> " + " " * 6 + "What else? [fallback" in table
+    assert after[1]["response"] == after[1]["hypotheses"][0]["text"] != before[1]["response"]
+    num_dropped = num_fallbacks = 0
+    for old, new in zip(before, after, strict=True):
+        rows = [*new["hypotheses"], *new["filtered"]]
+        assert sorted(h["text"] for h in old["hypotheses"]) == sorted(h["text"] for h in rows)
+        assert {f["reason"] for f in new["filtered"]} <= {"phrase"}
+        num_dropped += len(new["filtered"])
+        num_fallbacks += new["is_fallback"]
+    assert sum(" dropped (phrase: " in message for message in caplog.messages) == num_dropped
+    assert f"Filter: {num_dropped} of 48 candidates dropped" in said
+    assert f"fallback was the reply to {num_fallbacks} contexts" in said
+    assert f"  - phrase{num_dropped:>26}\n" in said
 
 
 def test_turns_from_a_pipe_and_contexts_from_standard_input(models: list[str], decode: Run) -> None:

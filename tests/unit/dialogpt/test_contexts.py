@@ -63,7 +63,7 @@ def test_a_byte_that_is_no_utf8_is_named_with_its_line(tmp_path: Path) -> None:
 
 def test_no_file_a_folder_and_an_empty_file_are_errors(tmp_path: Path) -> None:
     for source in (str(tmp_path / "none.jsonl"), str(tmp_path)):
-        with pytest.raises(UserError, match=f"{source}: expected a JSON Lines file"):
+        with pytest.raises(UserError, match=f"{source}: expected a file of contexts"):
             read_contexts(source)
     with pytest.raises(UserError, match="found no line"):
         read_contexts(write(tmp_path / "empty.jsonl", "\n\n"))

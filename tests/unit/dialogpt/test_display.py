@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dialogpt.decode.display import WIDTH, format_line, format_table, num_columns
+from dialogpt.decode.filters import FilteredHypothesis, Objection
 from dialogpt.decode.respond import Response
 from dialogpt.records import Hypothesis
 
@@ -33,6 +36,30 @@ def test_the_table_shows_turns_ranks_and_scores_the_reply_marked() -> None:
     ]
 
 
+def test_own_scores_stand_under_each_reply_and_dropped_ones_below_all() -> None:
+    shown = response(["Hi!"], ["you idiot", "fine"])
+    for n, hypothesis in enumerate(shown.hypotheses):
+        hypothesis.scores |= {"coherence": 0.123456, "length_normalized_log_prob": -1.5 - n}
+        hypothesis.scores["score"] = 1.25e9
+    dropped = FilteredHypothesis(
+        hypothesis=shown.hypotheses[0], objection=Objection(reason="phrase", detail="idiot")
+    )
+    one = replace(shown, hypotheses=shown.hypotheses[1:], filtered=(dropped,))
+    assert format_table(one, title="T").split("\n\n")[1].splitlines() == [
+        "  rank     score   forward  backward by length  reply (log-probabilities in nats)",
+        ">    1   1.2e+09     -2.25   -201.50     -2.50  fine",
+        "        coherence 0.1235",
+        "     x   1.2e+09     -1.25   -200.50     -1.50  you idiot [cut]",
+        "        coherence 0.1235",
+        "        dropped: phrase (idiot)",
+    ]
+    none = replace(one, hypotheses=[], fallback="Ask me another.")
+    reply, *others = format_table(none, title="T").split("nats)\n")[1].splitlines()
+    assert reply == ">       Ask me another. [fallback: no hypothesis was left]"
+    assert others[0].endswith("  you idiot [cut]")
+    assert format_line(none) == "Hi! -> Ask me another."
+
+
 def test_without_a_backward_model_there_is_no_such_column() -> None:
     table = format_table(response(["Hi!"], ["fine"], mmi=False), title="Context 1")
     assert "backward" not in table
@@ -43,11 +70,20 @@ def test_without_a_backward_model_there_is_no_such_column() -> None:
 texts = st.text(alphabet=" abcdef漢字é\u0301👍\x1b[]31m\n\u202e\x07", max_size=300)
 
 
-@given(turns=st.lists(texts, min_size=1, max_size=3), replies=st.lists(texts, min_size=1))
+@given(
+    turns=st.lists(texts, min_size=1, max_size=3),
+    replies=st.lists(texts, min_size=1),
+    name=texts,
+)
 def test_every_line_fits_and_nothing_steers_the_terminal(
-    turns: list[str], replies: list[str]
+    turns: list[str], replies: list[str], name: str
 ) -> None:
     shown = response(turns, replies)
+    for hypothesis in shown.hypotheses:
+        hypothesis.scores[name] = 1.0
+    objection = Objection(reason=name, detail=replies[0])
+    dropped = FilteredHypothesis(hypothesis=shown.hypotheses[0], objection=objection)
+    shown = replace(shown, filtered=(dropped,))
     for text in (format_table(shown, title="Context 1"), format_line(shown)):
         for line in text.split("\n"):
             assert num_columns(line) <= WIDTH

@@ -15,7 +15,10 @@ from dialogpt.decode.load import (
     choose_device,
     choose_dtype,
     load_model,
+    readable_ids,
 )
+from dialogpt.models.inference import inference_of
+from dialogpt.tokenization import load_tokenizer
 
 CPU = torch.device("cpu")
 
@@ -36,13 +39,15 @@ def test_a_loaded_model_computes_what_transformers_computes(tmp_path: Path) -> N
     assert loaded.tokenizer.fingerprint == tiny_tokenizer().fingerprint
 
 
-def test_in_bfloat16_the_output_matrix_stays_float32_and_the_input_does_not(
-    tmp_path: Path,
-) -> None:
+def test_in_bfloat16_logits_are_not_rounded_to_it(tmp_path: Path) -> None:
     loaded = load(save_model_folder(tmp_path / "model"), dtype=torch.bfloat16)
-    assert loaded.model.lm_head.weight.dtype == torch.float32
-    assert {p.dtype for p in loaded.model.transformer.parameters()} == {torch.bfloat16}
-    assert loaded.model.dtype == torch.bfloat16
+    assert {p.dtype for p in loaded.model.parameters()} == {torch.bfloat16}
+    states = torch.randn(9, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+    logits = inference_of(loaded.model).logits(states)
+    expected = states.double() @ loaded.model.lm_head.weight.double().T
+    assert logits.dtype == torch.float32
+    assert (logits - expected).abs().max() < 1e-5
+    assert (logits.bfloat16() - expected).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -165,3 +170,13 @@ def test_the_cpu_computes_in_float32_unless_told(monkeypatch: pytest.MonkeyPatch
     assert choose_device("auto") == CPU
     assert choose_dtype("auto", CPU) == torch.float32
     assert choose_dtype("bf16", CPU) == torch.bfloat16
+
+
+def test_tokens_that_show_nothing_are_known() -> None:
+    tokenizer = load_tokenizer("gpt2")
+    readable = readable_ids(tokenizer)
+    assert readable.shape == (tokenizer.vocab_size,)
+    for text, shows in (("hello", True), ("!", True), (" ", False), ("\n\n", False)):
+        ((token_id,),) = tokenizer.encode_batch([text])
+        assert bool(readable[token_id]) == shows
+    assert not readable[tokenizer.eos_id]

@@ -1,5 +1,7 @@
 import itertools
+import math
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,12 @@ from hypothesis import strategies as st
 from support_decode import tiny_model
 
 from dialogpt.command_line import UserError
-from dialogpt.config.decoding import MmiConfig
+from dialogpt.config.decoding import DecodeConfig, GenerationConfig, MmiConfig
 from dialogpt.data.features import make_features
 from dialogpt.decode.contexts import Context
-from dialogpt.decode.rerank import ForwardReranker, MmiReranker, best_first
+from dialogpt.decode.load import LoadedModel
+from dialogpt.decode.rerank import Reranker, best_first, build_reranker
+from dialogpt.decode.scorers import BackwardScorer, ScorerModels
 from dialogpt.records import IGNORE_INDEX, EncodedDialogue, Hypothesis
 
 EOS = 0
@@ -31,14 +35,40 @@ def hypothesis(ids: Sequence[int], forward: float = -5.0, text: str | None = Non
     )
 
 
-def reranker(*, window: int = 64, longest: int = 12, **options: Any) -> MmiReranker:
-    return MmiReranker(
-        MODEL,
-        window=window,
-        longest_hypothesis=longest,
-        eos_id=EOS,
-        options=MmiConfig(**options),
+def reranker(
+    *,
+    window: int = 64,
+    longest: int = 12,
+    mmi: bool = True,
+    scorers: dict[str, float] | None = None,
+    generation: dict[str, Any] | None = None,
+    **options: Any,
+) -> Reranker:
+    config = DecodeConfig(
+        model="runs/forward",
+        mmi=mmi,
+        generation=GenerationConfig(max_new_tokens=longest, **(generation or {})),
+        mmi_options=MmiConfig(**options),
+        scorers=scorers or {},
     )
+    tokenizer: Any = SimpleNamespace(eos_id=EOS)
+    loaded = LoadedModel(
+        name="tiny",
+        model=MODEL,
+        tokenizer=tokenizer,
+        window=window,
+        readable=torch.ones(35, dtype=torch.bool),
+    )
+    models = ScorerModels(
+        forward=loaded, backward=loaded if mmi else None, generation=config.generation
+    )
+    return build_reranker(config, models)
+
+
+def source_ids(ranking: Reranker, context: Context) -> list[int]:
+    backward = ranking.scorers[0]
+    assert isinstance(backward, BackwardScorer)
+    return backward.source_ids(context)
 
 
 def backward_scores(
@@ -94,9 +124,9 @@ def test_the_backward_model_reads_rows_as_it_was_trained_on(
     context = Context(
         turns=("",) * len(source), turn_ids=tuple([*ids.tolist(), EOS] for ids in source)
     )
-    source_ids = mmi.source_ids(context)
-    assert [*reply.tolist(), EOS, *source_ids] == row.input_ids.tolist()
-    assert (row.labels != IGNORE_INDEX).sum() == len(source_ids)
+    source_read = source_ids(mmi, context)
+    assert [*reply.tolist(), EOS, *source_read] == row.input_ids.tolist()
+    assert (row.labels != IGNORE_INDEX).sum() == len(source_read)
 
 
 def test_replies_differ_in_score_and_a_shuffled_context_changes_it() -> None:
@@ -149,6 +179,8 @@ def test_the_score_weighs_both_directions(reduction: Any, weight: float) -> None
         forward, backward = h.scores["forward_log_prob"], h.scores["backward_log_prob"]
         expected = (1 - weight) * forward + weight * backward / divisor
         assert h.scores["score"] == pytest.approx(expected)
+        if reduction == "mean":
+            assert h.scores["backward_log_prob_mean"] == pytest.approx(backward / 10)
     scores = [h.scores["score"] for h in ranked]
     assert scores == sorted(scores, reverse=True)
 
@@ -163,7 +195,7 @@ def test_sum_and_mean_rank_alike_with_the_paper_weight() -> None:
 
 def test_the_last_turn_alone_can_be_the_source() -> None:
     last = reranker(source="last")
-    assert last.source_ids(CONTEXT) == [15, 16, 17, EOS]
+    assert source_ids(last, CONTEXT) == [15, 16, 17, EOS]
     (ranked,) = last.rerank([CONTEXT], [REPLIES[:1]])
     expected = log_prob_by_hand(REPLIES[0].token_ids, [15, 16, 17, EOS])
     assert ranked[0].scores["backward_log_prob"] == pytest.approx(expected, abs=1e-3)
@@ -183,7 +215,7 @@ def test_the_source_is_cut_to_what_the_longest_hypothesis_leaves(
     window: int, expected: list[int]
 ) -> None:
     small = reranker(window=window, longest=12)
-    assert small.source_ids(CONTEXT) == expected
+    assert source_ids(small, CONTEXT) == expected
     # Short and long hypotheses alike explain these tokens, and fit into the window.
     (ranked,) = small.rerank([CONTEXT], [REPLIES])
     for h in ranked:
@@ -199,7 +231,7 @@ def test_no_room_for_a_source_is_an_error() -> None:
 
 def test_without_mmi_the_forward_log_probability_ranks() -> None:
     replies = [hypothesis([1], forward=-3.0), hypothesis([2], forward=-1.0)]
-    (ranked,) = ForwardReranker().rerank([CONTEXT], [replies])
+    (ranked,) = Reranker.by_forward_log_prob().rerank([CONTEXT], [replies])
     assert [h.token_ids for h in ranked] == [[2], [1]]
     assert ranked[0].scores == {"forward_log_prob": -1.0, "score": -1.0}
     assert replies[0].scores == {"forward_log_prob": -3.0}  # what came in is left as it was
@@ -219,3 +251,43 @@ def test_ties_go_by_forward_log_probability_then_by_text_and_blanks_come_last() 
         one.scores["score"] = score
         hypotheses.append(one)
     assert [h.text for h in best_first(hypotheses)] == ["d", "c", "a", "b", ""]
+
+
+def test_beam_search_ranks_by_log_probability_over_a_power_of_the_length() -> None:
+    # Lengths with the end of turn: 4, 2, 13 and, cut off, 2.
+    replies = [hypothesis(h.token_ids, forward=-6.0 - n) for n, h in enumerate(REPLIES)]
+    replies[3].finished = False
+    for penalty in (0.0, 0.7, 1.0):
+        options = {"method": "beam", "length_penalty": penalty}
+        (ranked,) = reranker(mmi=False, generation=options).rerank([CONTEXT], [replies])
+        found = {tuple(h.token_ids): h.scores for h in ranked}
+        for reply, forward, length in zip(replies, (-6, -7, -8, -9), (4, 2, 13, 2), strict=True):
+            scores = found[tuple(reply.token_ids)]
+            assert scores["score"] == scores["length_normalized_log_prob"]
+            assert scores["score"] == pytest.approx(forward / math.pow(length, penalty))
+            assert scores["forward_log_prob"] == forward
+    assert [len(h.token_ids) for h in ranked] == [12, 3, 1, 2]
+
+
+def test_weights_of_scores_that_are_there_can_be_set_and_others_only_shown() -> None:
+    replies = [hypothesis(h.token_ids, forward=-n) for n, h in enumerate(REPLIES)]
+    for scorers, weights in [
+        ({"backward_log_prob": 0.0, "forward_log_prob": 2.0}, {"forward_log_prob": 2.0}),
+        ({"forward_log_prob": 0.5}, {"forward_log_prob": 0.5, "backward_log_prob": 1.0}),
+        (
+            {"length_normalized_log_prob": 3.0},
+            {"length_normalized_log_prob": 3.0, "backward_log_prob": 1.0},
+        ),
+    ]:
+        (ranked,) = reranker(scorers=scorers).rerank([CONTEXT], [replies])
+        for h in ranked:
+            expected = sum(weight * h.scores[name] for name, weight in weights.items())
+            assert h.scores["score"] == pytest.approx(expected)
+            assert {"forward_log_prob", "backward_log_prob"} <= set(h.scores)
+
+
+def test_the_backward_score_needs_a_backward_model() -> None:
+    with pytest.raises(UserError, match="backward_log_prob needs --mmi"):
+        reranker(mmi=False, scorers={"backward_log_prob": 1.0})
+    with pytest.raises(UserError, match=r"mmi_options\.reduction mean"):
+        reranker(scorers={"backward_log_prob_mean": 1.0})

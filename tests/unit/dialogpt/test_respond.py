@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -7,8 +8,11 @@ from support_decode import save_model_folder
 
 from dialogpt.command_line import UserError
 from dialogpt.config.decoding import DecodeConfig, GenerationConfig, MmiConfig
+from dialogpt.decode import respond
+from dialogpt.decode.generate import generate
 from dialogpt.decode.load import load_model
-from dialogpt.decode.respond import Responder, ResponseWriter, build_responder
+from dialogpt.decode.output import ResponseWriter
+from dialogpt.decode.respond import Responder, build_responder
 from dialogpt.models.scoring import continuation_log_probs
 
 GENERATION = GenerationConfig(num_samples=4, max_new_tokens=12, seed=3)
@@ -52,6 +56,29 @@ def test_batches_of_any_size_give_the_same_responses(responder: Responder) -> No
             assert [h.token_ids for h in one.hypotheses] == [h.token_ids for h in other.hypotheses]
             for a, b in zip(one.hypotheses, other.hypotheses, strict=True):
                 assert a.scores == pytest.approx(b.scores, abs=1e-3)
+
+
+def test_no_reply_is_empty(folders: tuple[Path, Path]) -> None:
+    """Not even where blanks and the end of the turn are all that the model likes to say."""
+    responder, _ = build_responder(
+        DecodeConfig(
+            model=str(folders[0]),
+            device="cpu",
+            generation=GenerationConfig(num_samples=8, top_k=0, max_new_tokens=30),
+        )
+    )
+    tokenizer = responder.forward.tokenizer
+    ((blank,),) = tokenizer.encode_batch([" "])
+    with torch.no_grad():
+        responder.forward.model.transformer.ln_f.weight.zero_()
+        responder.forward.model.transformer.ln_f.bias.fill_(1.0)
+        table = responder.forward.model.transformer.wte.weight
+        table.fill_(0.0)
+        table[blank] = 0.3
+        table[tokenizer.eos_id] = 0.3  # each as likely as 120 of the 260 others
+    shows = [h for r in responder.respond_batch(CONTEXTS) for h in r.hypotheses if h.finished]
+    assert len(shows) > 10
+    assert all(h.text for h in shows)
 
 
 def test_scores_are_those_of_the_two_models(
@@ -127,15 +154,27 @@ def test_a_context_without_text_is_refused(responder: Responder) -> None:
             responder.respond(turns)
 
 
-def test_running_out_of_memory_says_what_to_lower(
-    responder: Responder, monkeypatch: pytest.MonkeyPatch
+def test_too_little_memory_is_met_with_smaller_batches(
+    responder: Responder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def exhausted(*_arguments: object, **_options: object) -> None:
-        raise torch.OutOfMemoryError("no more")
+    expected = responder.respond_batch(CONTEXTS)
+    sizes: list[int] = []
 
-    monkeypatch.setattr("dialogpt.decode.respond.generate", exhausted)
-    with pytest.raises(UserError, match=r"out of memory with 2 contexts.*batch_contexts"):
-        responder.respond_batch(CONTEXTS[:2])
+    def hungry(model: Any, contexts: list[list[int]], **options: Any) -> Any:
+        sizes.append(len(contexts))
+        if len(contexts) > most:
+            raise torch.OutOfMemoryError("no more")
+        return generate(model, contexts, **options)
+
+    monkeypatch.setattr(respond, "generate", hungry)
+    most = 2
+    found = responder.respond_batch(CONTEXTS)
+    assert sizes == [5, 2, 3, 1, 2]
+    assert [r.text for r in found] == [r.text for r in expected]
+    assert "out of memory with 5 contexts at once; trying halves" in caplog.text
+    most = 0
+    with pytest.raises(UserError, match=r"out of memory with one context.*num_samples"):
+        responder.respond_batch(CONTEXTS)
 
 
 def test_the_record_counts_the_end_of_turn_token(responder: Responder) -> None:

@@ -1,0 +1,1 @@
+"""A trained model -> a folder for people who have plain transformers and nothing of ours."""
