@@ -1,0 +1,114 @@
+"""What a visitor should know about the model: the lines of its card, from what its folder says."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+
+from dialogpt.checkpoint import ModelCard, read_model_card
+from dialogpt.decode.load import LoadedModel
+
+README = "README.md"
+_MOST_README_CHARS = 20_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """A model's card.
+
+    Attributes:
+        title: the model's name.
+        lines: (what, how much), in the order in which they are shown.
+        readme: the text of the folder's README.md; "" without one.
+    """
+
+    title: str
+    lines: list[tuple[str, str]]
+    readme: str
+
+
+def model_card(loaded: LoadedModel) -> Card:
+    """The card of a loaded model. A model from elsewhere has fewer lines, and says so."""
+    folder = Path(loaded.name)
+    card = read_model_card(folder) if folder.is_dir() else None
+    lines = [*_sizes(loaded), *_training(folder, card)]
+    return Card(title=display_name(loaded.name), lines=lines, readme=_readme(folder))
+
+
+def display_name(name: str) -> str:
+    """A model's name for strangers: of a folder the last parts, not where it lies on the machine.
+
+    runs/mine-small/forward/best -> mine-small/forward; a name on the hub stays as it is.
+    """
+    parts = [part for part in PurePath(name).parts if part not in ("best", "last", "/", "..", ".")]
+    return "/".join(parts[-2:]) or "model"
+
+
+def _sizes(loaded: LoadedModel) -> list[tuple[str, str]]:
+    model: Any = loaded.model
+    config = model.config
+    shape = f"{config.n_layer} layers, {config.n_embd} wide, {config.n_head} attention heads"
+    tokenizer = loaded.tokenizer
+    return [
+        ("Kind", "GPT-2, a language model"),
+        ("Shape", shape),
+        ("Parameters", _short_count(num_parameters(model))),
+        ("Tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size:,} tokens"),
+        ("Reads at most", f"{loaded.window:,} tokens of a conversation, its reply included"),
+    ]
+
+
+def num_parameters(model: Any) -> int:
+    """Parameters of a GPT2LMHeadModel; a tied output matrix counts once, copied or not."""
+    number: int = sum(parameter.numel() for parameter in model.transformer.parameters())
+    return number if model.config.tie_word_embeddings else number + model.lm_head.weight.numel()
+
+
+def _short_count(number: int) -> str:
+    if number < 1_000_000:
+        return f"{number:,}"
+    millions = number / 1e6
+    return f"{millions:.1f} million" if millions < 10 else f"{millions:,.0f} million"
+
+
+def _training(folder: Path, card: ModelCard | None) -> list[tuple[str, str]]:
+    """Where and how the model was trained, as far as its folder says."""
+    if card is None:
+        return [("Training", "not known here: the model comes from elsewhere, without our card")]
+    lines = [
+        ("Trained", f"by this project, {card.step:,} steps"),
+        ("Text rules", card.text_rules),
+    ]
+    if card.valid_loss is not None:
+        nats = card.valid_loss
+        loss = f"{nats:.3f} nats a token (perplexity {math.exp(min(nats, 700.0)):,.1f})"
+        lines.append(("Loss on held-out dialogues", loss))
+    run = _run_config(folder)
+    shards = run.get("data", {}).get("shards") if isinstance(run.get("data"), dict) else None
+    if isinstance(shards, str):
+        lines.append(("Training data", display_name(shards)))
+    start = run.get("model", {}).get("init") if isinstance(run.get("model"), dict) else None
+    if isinstance(start, str):
+        words = "random weights" if start == "scratch" else display_name(start)
+        lines.append(("Started from", words))
+    return lines
+
+
+def _run_config(folder: Path) -> dict[str, Any]:
+    """The configuration of the training run that a model folder is a part of; {} if it is none."""
+    # runs/NAME/forward/best, as a run is resolved, or its target in models/.
+    for parent in list(folder.parents)[:2]:
+        path = parent / "config.yaml"
+        if path.is_file():
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return values if isinstance(values, dict) else {}
+    return {}
+
+
+def _readme(folder: Path) -> str:
+    path = folder / README
+    if not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")[:_MOST_README_CHARS].strip()

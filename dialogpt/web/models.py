@@ -1,0 +1,82 @@
+"""The models behind the page: loaded once, and set up anew for every visitor's choice."""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dialogpt.command_line import UserError
+from dialogpt.config.web import WebConfig
+from dialogpt.decode.rerank import Reranker, build_reranker
+from dialogpt.decode.respond import Responder, build_responder
+from dialogpt.decode.scorers import BACKWARD, BACKWARD_MEAN, FORWARD, ScorerModels
+from dialogpt.web.sliders import Bounds, Choice, bounds
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageModels:
+    """What replies, with any choice within the bounds.
+
+    Attributes:
+        config: the options of the command.
+        responder: replies without MMI.
+        mmi: ranks by the backward model too; None where there is none.
+        limits: field of Choice -> its bounds.
+        settings: what a stored reply says about how it was made.
+    """
+
+    config: WebConfig
+    responder: Responder
+    mmi: Reranker | None
+    limits: dict[str, Bounds]
+    settings: dict[str, Any]
+
+    def replies(self, choice: Choice) -> Responder:
+        """What replies as a visitor wants it; it holds the same models."""
+        reranker = self.responder.reranker
+        if choice.mmi and self.mmi is not None:
+            weighted = {
+                name: 1.0 - choice.mmi_weight if name == FORWARD else choice.mmi_weight
+                for name in (FORWARD, BACKWARD, BACKWARD_MEAN)
+                # What the operator weighs by hand keeps its weight.
+                if name in self.mmi.weights and name not in self.config.scorers
+            }
+            reranker = replace(self.mmi, weights={**self.mmi.weights, **weighted})
+        generation = choice.generation(self.config.generation)
+        return replace(self.responder, generation=generation, reranker=reranker)
+
+
+def load_page_models(config: WebConfig) -> PageModels:
+    """Load the forward model, and the backward model where one is named or lies beside it.
+
+    Raises:
+        UserError: as for build_responder. A backward model that nobody asked for is left out, with
+            a warning, if it cannot be used.
+    """
+    asked_for = config.mmi or bool(config.backward_model)
+    if not asked_for and not (config.twin and Path(config.twin).is_dir()):
+        return _load(replace(config, mmi=False))
+    try:
+        return _load(replace(config, mmi=True))
+    except UserError as error:
+        if asked_for:
+            raise
+        models = _load(replace(config, mmi=False))
+        _logger.warning("without MMI: %s", error)
+        return models
+
+
+def _load(config: WebConfig) -> PageModels:
+    responder, settings = build_responder(config)
+    mmi = None
+    if config.mmi:
+        mmi = responder.reranker
+        models = ScorerModels(
+            forward=responder.forward, backward=None, generation=config.generation
+        )
+        responder = replace(responder, reranker=build_reranker(config, models))
+    return PageModels(
+        config=config, responder=responder, mmi=mmi, limits=bounds(config), settings=settings
+    )
