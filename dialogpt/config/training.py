@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dialogpt.config.mmi_rl import MmiRlConfig
 from dialogpt.config.shared import Direction, Precision, require
 
 TrackerName = Literal["trackio", "wandb"]
@@ -210,12 +211,34 @@ class TrainConfig:
     """Write TensorBoard event files where the package is installed."""
     trackers: tuple[TrackerName, ...] = ()
     """Services that get every line of metrics as well, such as [trackio] or [trackio, wandb]."""
+    mmi_rl: MmiRlConfig | None = None
+    """Maximise mutual information by policy gradient instead of learning the replies of people;
+    null does not."""
 
     def __post_init__(self) -> None:
         require(self.max_epochs >= 1, "max_epochs must be >= 1")
         require(self.max_steps >= 0, "max_steps must be >= 0")
         require(self.seed >= 0, "seed must be >= 0")
         require(self.log_every_steps >= 1, "log_every_steps must be >= 1")
+        if self.mmi_rl is not None:
+            self._check_mmi_rl(self.mmi_rl)
+
+    def _check_mmi_rl(self, mmi_rl: MmiRlConfig) -> None:
+        require(self.direction == "forward", "mmi_rl needs direction forward")
+        require(self.model.init != "scratch", "mmi_rl needs model.init: a trained forward model")
+        # What is drawn and what is learned would else be two distributions.
+        require(self.model.dropout == 0.0, "mmi_rl needs model.dropout 0")
+        require(self.batch.layout in ("auto", "padded"), "mmi_rl needs batch.layout padded or auto")
+        require(
+            self.batch.micro_batch_tokens != "auto" and self.batch.accumulation_steps == 1,
+            "mmi_rl needs batch.accumulation_steps 1 and a number as batch.micro_batch_tokens: a "
+            "step is mmi_rl.contexts_per_step, whatever fits a device at once",
+        )
+        require(
+            mmi_rl.max_new_tokens <= self.data.max_seq_len - 2,
+            f"mmi_rl.max_new_tokens {mmi_rl.max_new_tokens} leaves no room for a context in "
+            f"data.max_seq_len {self.data.max_seq_len}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,51 @@ class Curve:
         return [step for step, _ in found], [value for _, value in found]
 
 
+MMI_RL_CURVES = (
+    Curve(
+        kind="train",
+        key="reward",
+        title="Reward, log P(source | reply)",
+        label="nats",
+        written=lambda value: decimal(value, 2),
+    ),
+    Curve(
+        kind="train",
+        key="copy_rate",
+        title="Copying",
+        label="share of n-grams that stand in the source",
+        written=percent,
+    ),
+    Curve(
+        kind="train",
+        key="dist_2",
+        title="Dist-2 of a step's replies",
+        label="different bigrams of all",
+        written=lambda value: decimal(value, 3),
+    ),
+    Curve(
+        kind="train",
+        key="kl",
+        title="Divergence from the start model",
+        label="nats a reply",
+        written=lambda value: decimal(value, 2),
+    ),
+    Curve(
+        kind="train",
+        key="reply_tokens",
+        title="Length of a reply",
+        label="tokens",
+        written=lambda value: decimal(value, 1),
+    ),
+    Curve(
+        kind="train",
+        key="advantage_spread",
+        title="Standard deviation of the advantage",
+        label="units of reward",
+        written=lambda value: decimal(value, 2),
+    ),
+)
+"""Of runs that maximise mutual information (docs/mmi-rl.md)."""
 CURVES = (
     Curve(
         kind="valid",
@@ -89,6 +134,7 @@ CURVES = (
         label="share of computed tokens",
         written=percent,
     ),
+    *MMI_RL_CURVES,
 )
 LOSS = Curve(
     kind="valid",

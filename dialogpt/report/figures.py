@@ -147,7 +147,8 @@ def _draw_curve(panel: Any, curve: Curve, runs: Sequence[Run], theme: _Theme) ->
         panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
         panel.yaxis.set_minor_formatter(NullFormatter())
         return
-    panel.set_ylim(bottom=0)
+    if min(every) >= 0:
+        panel.set_ylim(bottom=0)
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: curve.written(value)))
     if curve.limit:
         panel.axhline(curve.limit, color=theme.lines[1], linewidth=1.4, linestyle=":")

@@ -41,6 +41,8 @@ def _not_finished(run: Run) -> str:
 
 
 def _overfitting(run: Run) -> str:
+    if "mmi_rl.backward_model" in run.settings:
+        return ""  # training and validation have other sources, and their losses do not compare
     best, last = run.best, run.valid[-1] if run.valid else None
     if best is None or last is None or last["loss"] <= best["loss"]:
         return ""

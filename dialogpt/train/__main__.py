@@ -12,7 +12,8 @@ def main() -> None:
 
     def command() -> None:
         # Imported late: a misspelt option should not wait for torch.
-        raise SystemExit(import_module("dialogpt.train.run").train(config, resolved))
+        module = "dialogpt.train.run" if config.mmi_rl is None else "dialogpt.mmi_rl.run"
+        raise SystemExit(import_module(module).train(config, resolved))
 
     run_command(command)
 

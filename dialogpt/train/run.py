@@ -155,7 +155,7 @@ def _build(
     manifest = manifests["train"]
     loaders = build_loaders(config, manifests, rank=accelerator.process_index)
     seed_everything(config.seed)  # without the rank: all ranks begin with the same weights
-    model = _build_model(config, manifest, checkpoint)
+    model = build_model(config, manifest, checkpoint)
     seed_everything(config.seed, rank=accelerator.process_index)
     place_model(model, accelerator)
     optimizer = build_optimizer(
@@ -208,7 +208,7 @@ def _model_source(config: TrainConfig, checkpoint: Path | None) -> ModelConfig:
     return replace(config.model, init=str(checkpoint / "model"))
 
 
-def _build_model(config: TrainConfig, manifest: Manifest, checkpoint: Path | None) -> DialogueModel:
+def build_model(config: TrainConfig, manifest: Manifest, checkpoint: Path | None) -> DialogueModel:
     """The run's model as it was at a checkpoint, or as the config begins it."""
     source = _model_source(config, checkpoint)
     if checkpoint is None and source.init != "scratch":

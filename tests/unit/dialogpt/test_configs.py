@@ -54,7 +54,7 @@ def test_accelerate_configs_load_and_leave_the_precision_to_the_run(path):
 
 def test_no_config_is_missing_and_none_is_overlooked():
     backward = {f"backward_{size}" for size in ("demo", "small", "medium")}
-    assert {path.stem for path in TRAIN} == {*TABLE_1, *backward, "demo"}
+    assert {path.stem for path in TRAIN} == {*TABLE_1, *backward, "demo", "mmi_rl"}
     names = {"one_cpu", "one_gpu", "many_gpus", "many_nodes", "fsdp"}
     assert {path.stem for path in ACCELERATE} == names
     found = {p for p in CONFIGS.rglob("*.yaml") if p.parent.name != "data"}

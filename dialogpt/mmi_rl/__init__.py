@@ -1,0 +1,1 @@
+"""Maximising mutual information by policy gradient: draw, score, learn; docs/mmi-rl.md."""
