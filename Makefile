@@ -56,7 +56,7 @@ help:  ## list targets and variables
 	  'LAUNCH' 'how training starts, e.g. "accelerate launch --config_file F -m" ($(LAUNCH))' \
 	  'CONTEXTS' 'JSON Lines that `make decode` answers ($(CONTEXTS))' \
 	  'EXTRACT_ARGS' 'further options of `python -m data_prep extract`; so TRAIN_ARGS, SWEEP_ARGS, DECODE_ARGS, CHAT_ARGS, WEB_ARGS' \
-	  'PYTHON' 'a Python of version 3.11 or newer ($(PYTHON))' \
+	  'PYTHON' 'a Python of version 3.11.5 or newer ($(PYTHON))' \
 	  'VENV, PIP_ARGS' 'virtual environment ($(VENV)); options for pip install'
 	@echo
 	@echo 'Examples:'
@@ -69,8 +69,8 @@ install: $(INSTALLED)  ## set up the virtual environment (every target does it b
 
 # A stamp: reinstalled only when what is to be installed changes.
 $(INSTALLED): setup.cfg setup.py pyproject.toml constraints.txt $(wildcard data_prep/native/*.[ch])
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo 'error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' || { \
+	  echo 'error: $(PYTHON) is older than 3.11.5; name a newer one: make PYTHON=python3.12 ...' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[sample,plots,dev]'
 	@touch $@

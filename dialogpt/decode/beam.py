@@ -13,11 +13,9 @@ from torch import Tensor
 from dialogpt.decode.logits import largest
 from dialogpt.decode.replies import GeneratedReply
 from dialogpt.decode.restrictions import Restrictions
-from dialogpt.decode.steps import Steps
+from dialogpt.decode.steps import CHECK_EVERY, Steps
 from dialogpt.models.logsumexp import row_logsumexp
 
-_CHECK_EVERY = 8
-# Steps between looks at which contexts are done: each look makes the host wait for the device.
 _NONE = float("-inf")
 
 
@@ -44,7 +42,7 @@ def beam_search(
         tokens, parents = _extend(steps, restrictions, alive, found, step=step)
         if step + 1 == longest:
             break
-        if (step + 1) % _CHECK_EVERY == 0:
+        if (step + 1) % CHECK_EVERY == 0:
             best = alive.log_probs.amax(dim=1) / longest**generation.length_penalty
             goes_on = (best > found.scores[alive.contexts].amin(dim=1)).nonzero()[:, 0]
             if len(goes_on) == 0:

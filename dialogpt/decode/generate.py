@@ -6,23 +6,22 @@ Hypothesis s of context c is number c * S + s.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dialogpt.command_line import UserError
 from dialogpt.config.decoding import GenerationConfig
 from dialogpt.decode.beam import beam_search
 from dialogpt.decode.logits import choose_tokens
 from dialogpt.decode.replies import GeneratedReply
 from dialogpt.decode.restrictions import Restrictions
-from dialogpt.decode.steps import Steps
+from dialogpt.decode.steps import CHECK_EVERY, Steps
 from dialogpt.models.inference import CausalLm, inference_of
 from dialogpt.models.logsumexp import row_logsumexp
-
-CHECK_EVERY = 8
-# Steps between looks at which rows are finished: each look makes the host wait for the device.
 
 
 def uniform_table(
@@ -67,15 +66,24 @@ def generate(
             all and it is not found by beam search.
 
     Raises:
-        ValueError: a context has no tokens, or there is not one index for each.
+        ValueError: a context has no tokens or more than fit the model's positions with a reply, or
+            there is not one index for each.
+        UserError: the model's numbers are not finite in its precision.
     """
     if len(context_indices) != len(contexts) or not all(contexts):
         raise ValueError("every context needs at least one token and an index")
     if not contexts:
         return []
     num_samples = generation.num_hypotheses
+    engine = inference_of(model)
+    most_tokens = max(map(len, contexts)) + generation.max_new_tokens - 1  # the last is not read
+    if most_tokens > engine.num_positions:
+        raise ValueError(
+            f"expected at most {engine.num_positions} tokens of context and reply, the model's "
+            f"positions, found {most_tokens}"
+        )
     steps = Steps(
-        inference_of(model),
+        engine,
         contexts,
         rows_per_context=num_samples,
         max_new_tokens=generation.max_new_tokens,
@@ -90,11 +98,22 @@ def generate(
         device=model.device,
     )
     if generation.method == "beam":
-        return beam_search(steps, restrictions, num_contexts=len(contexts))
+        return _finite(beam_search(steps, restrictions, num_contexts=len(contexts)), model)
     size = {"num_samples": num_samples, "max_new_tokens": generation.max_new_tokens}
     tables = [uniform_table(generation.seed, index, **size) for index in context_indices]
     uniforms = torch.from_numpy(np.concatenate(tables)).to(model.device)
-    return _sample(steps, restrictions, uniforms, on_tokens).by_context(num_samples)
+    drawn = _sample(steps, restrictions, uniforms, on_tokens)
+    return _finite(drawn.by_context(num_samples), model)
+
+
+def _finite(replies: list[list[GeneratedReply]], model: CausalLm) -> list[list[GeneratedReply]]:
+    """The replies, if the model could compute their probabilities."""
+    if all(replies) and not any(isnan(r.forward_log_prob) for group in replies for r in group):
+        return replies
+    raise UserError(
+        "expected log-probabilities that are numbers, found others: the model's numbers overflow "
+        f"in {model.dtype}, or its weights are damaged; try --precision fp32"
+    )
 
 
 def _sample(

@@ -11,7 +11,7 @@ from dialogpt.checkpoint import ModelCard, read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config.shared import Direction
 from dialogpt.distributed import choose_precision
-from dialogpt.models.gpt2 import load_gpt2
+from dialogpt.models.gpt2 import load_gpt2, require_plain
 from dialogpt.models.inference import CausalLm
 from dialogpt.text import TEXT_RULES, clean_turn
 from dialogpt.tokenization import Tokenizer, load_tokenizer
@@ -74,7 +74,7 @@ def load_model(
         name: a run folder (its best model), a model folder, or a name on the hub.
         direction: what the model must have been trained for; a model from elsewhere, without our
             card, is taken at the caller's word.
-        device: where to put the weights.
+        device: where to put the weights; of several GPUs it becomes the current one.
         dtype: their format.
 
     Raises:
@@ -87,7 +87,10 @@ def load_model(
     if card is not None:
         _check_direction(folder, card, direction)
     model = load_gpt2(folder, dtype=dtype)
+    require_plain(model.config, folder)
     num_positions = model.config.n_positions
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # where kernels are launched and steps recorded
     model.requires_grad_(False).eval().to(device)
     tokenizer = load_tokenizer(folder if is_local else f"hub:{folder}")
     _check_tokenizer(folder, model, tokenizer, card=card)

@@ -95,8 +95,13 @@ def choose_tokens(logits: Tensor, uniforms: Tensor, *, generation: GenerationCon
     if generation.method == "greedy":
         return logits.argmax(dim=-1)  # the lowest of equal ids, as torch documents
     if not 0 < generation.top_k < logits.shape[-1]:
-        return draw_tokens(keep_top_p(logits / generation.temperature, generation.top_p), uniforms)
+        return draw_tokens(keep_top_p(_cooled(logits, generation), generation.top_p), uniforms)
     # Tokens of probability 0 change no draw: ids rise among the k largest as in the whole row.
     values, ids = largest(logits, generation.top_k)
-    values = keep_top_p(values / generation.temperature, generation.top_p)
+    values = keep_top_p(_cooled(values, generation), generation.top_p)
     return ids.gather(1, draw_tokens(values, uniforms)[:, None])[:, 0]
+
+
+def _cooled(logits: Tensor, generation: GenerationConfig) -> Tensor:
+    """Logits over the temperature, the largest of a row at 0: however cold, it stays finite."""
+    return (logits - logits.amax(dim=-1, keepdim=True)) / generation.temperature

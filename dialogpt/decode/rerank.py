@@ -26,16 +26,19 @@ TOTAL = "score"
 """Name of the sum that ranks."""
 
 
-def best_first(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+def best_first(
+    hypotheses: Sequence[Hypothesis], *, finished_first: bool = False
+) -> list[Hypothesis]:
     """Hypotheses by falling score; ties by forward log-probability, then by text.
 
     A hypothesis without a readable character comes last whatever its score: an empty line is no
-    reply.
+    reply. With finished_first, those that max_new_tokens cut come behind those that have an end.
     """
     return sorted(
         hypotheses,
         key=lambda hypothesis: (
             not hypothesis.text,
+            finished_first and not hypothesis.finished,
             -hypothesis.scores[TOTAL],
             -hypothesis.scores[FORWARD],
             hypothesis.text,
@@ -50,10 +53,12 @@ class Reranker:
     Attributes:
         scorers: in the order in which they are asked; a later one sees the scores of the earlier.
         weights: name of a score -> its weight in the sum; a score without one does not rank.
+        finished_first: whether replies that were cut come last; of beam search they are beginnings.
     """
 
     scorers: tuple[Scorer, ...] = ()
     weights: Mapping[str, float]
+    finished_first: bool = False
 
     def __post_init__(self) -> None:
         names = [FORWARD, *(scorer.name for scorer in self.scorers)]
@@ -93,7 +98,10 @@ class Reranker:
                 for group, values in zip(scored, given, strict=True)
             ]
         return [
-            best_first([_with_scores(h, {TOTAL: self._total(h)}) for h in group])
+            best_first(
+                [_with_scores(h, {TOTAL: self._total(h)}) for h in group],
+                finished_first=self.finished_first,
+            )
             for group in scored
         ]
 
@@ -195,4 +203,8 @@ def build_reranker(config: ResponderConfig, models: ScorerModels) -> Reranker:
         scorer = own_scorer(name, models)
         scorers.append(scorer)
         weights[scorer.name] = weight
-    return Reranker(scorers=tuple(scorers), weights=weights)
+    return Reranker(
+        scorers=tuple(scorers),
+        weights=weights,
+        finished_first=config.generation.method == "beam",
+    )

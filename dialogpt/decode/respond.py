@@ -184,14 +184,18 @@ class Responder:
     ) -> list[Response]:
         try:
             return self._respond_at_once(contexts, first_index=first_index, on_tokens=on_tokens)
-        except torch.OutOfMemoryError as error:
-            if len(contexts) == 1:
+        except torch.OutOfMemoryError:
+            pass
+        # Behind the handler, which holds on to what the failed attempt has allocated.
+        release_workspace(self.forward.model)
+        if len(contexts) == 1:
+            try:  # an earlier, larger batch may have left no room
+                return self._respond_at_once(contexts, first_index=first_index, on_tokens=on_tokens)
+            except torch.OutOfMemoryError as error:
                 raise UserError(
                     "out of memory with one context; lower generation.num_samples or "
                     "generation.max_new_tokens"
                 ) from error
-        # Behind the handler, which holds on to what the failed attempt has allocated.
-        release_workspace(self.forward.model)
         half = len(contexts) // 2
         _logger.warning("out of memory with %d contexts at once; trying halves", len(contexts))
         return [

@@ -24,7 +24,7 @@ class Restrictions:
         generation: fewest tokens, and the lengths of n-grams.
         eos_id: the token that ends a turn.
         vocab_size: ids of the tokenizer; a model's embedding may have more rows.
-        readable: (V',) bool, whether a token shows something; a reply does not end before one that
+        readable: (vocab_size,) bool, whether a token shows something; every reply has one that
             does. None: not looked at.
         histories: (hypotheses, S) int64, what each may not copy from, filled up with -1. None:
             nothing.
@@ -77,9 +77,12 @@ class Restrictions:
         generation = self.generation
         if step < generation.min_new_tokens:
             logits[:, self.eos_id] = _FORBIDDEN
-        elif self.readable is not None:
+        if self.readable is not None:
             shows = self.readable[token_ids[:, :step]].any(dim=1)
             logits[:, self.eos_id].masked_fill_(~shows, _FORBIDDEN)
+            if step == generation.max_new_tokens - 1:  # now or never
+                blank = ~shows[:, None] & ~self.readable
+                logits[:, : self.vocab_size].masked_fill_(blank, _FORBIDDEN)
         said = token_ids[:, :step]
         if generation.no_repeat_ngram:
             forbid_ngrams(logits, said, said, generation.no_repeat_ngram, eos_id=self.eos_id)

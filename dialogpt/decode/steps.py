@@ -19,6 +19,8 @@ from torch import Tensor
 from dialogpt.models.inference import InferenceGpt2, LaidRows, lay_rows
 from dialogpt.models.kv_cache import Grouping, KvCache, attend_by_kernel, attend_by_torch
 
+CHECK_EVERY = 8
+# Steps between looks at what is finished: each look makes the host wait for the device.
 _COLUMNS = 128  # a cache has a multiple of this, so that it seldom has to grow
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)  # of the first number of rows, for which steps are recorded
 _ROWS = 16  # they are multiples of this
@@ -206,6 +208,7 @@ class _Graphs:
         """Note the rows that go on: their slots, their contexts' lengths, rows of each context."""
         self._num_rows = len(slots)
         self.set_slots(slots)
+        self._lengths.zero_()  # rows that a recorded step computes besides must not count on
         self._lengths[: len(lengths)] = lengths
         starts = torch.zeros(len(self._starts), dtype=torch.int32)
         starts[1 : len(counts) + 1] = counts.cumsum(0)

@@ -185,7 +185,7 @@ def build_gpt2(
             f"shards' tokenizer has, found {model.config.vocab_size}; write the shards with the "
             "checkpoint's tokenizer, or take another checkpoint"
         )
-    _require_plain(model.config, f"model.init {config.init}")
+    require_plain(model.config, f"model.init {config.init}")
     return DialogueModel(model, **options)
 
 
@@ -205,11 +205,12 @@ def plain_gpt2_heads(folder: Path) -> int:
         UserError: there is no config.json, or it is that of another model.
     """
     config = _read_config(str(folder))
-    _require_plain(config, str(folder))
+    require_plain(config, str(folder))
     return int(config.n_head)
 
 
-def _require_plain(config: Any, name: str) -> None:
+def require_plain(config: Any, name: str) -> None:
+    """Raise UserError unless a model of this config computes what GPT-2 computes."""
     for key, expected in _TRAINED_AS.items():
         found = getattr(config, key)
         if found not in expected:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from dialogpt.data.packing import plain_tiles
 from dialogpt.models.gelu import biased_gelu
+from dialogpt.models.gpt2 import require_plain
 from dialogpt.models.norm import add_and_norm
 from dialogpt.models.tree_attention import Trees, fits_kernels, has_kernels, tree_attention
 
@@ -55,13 +56,16 @@ class InferenceGpt2:
         self._head = model.lm_head
         self.device = model.device
         self.dtype = model.dtype
+        require_plain(model.config, "the model")
+        self.num_positions: int = model.config.n_positions
         self.num_layers: int = model.config.n_layer
         self.num_heads: int = model.config.n_head
         self.head_width: int = model.config.n_embd // model.config.n_head
         self.vocab_size: int = model.lm_head.weight.shape[0]
         self.is_frozen = not model.lm_head.weight.requires_grad
         is_short = self.dtype in (torch.bfloat16, torch.float16)
-        self.has_kernels = is_short and has_kernels(self.device) and fits_kernels(self.head_width)
+        self._fuses = is_short and has_kernels(self.device)
+        self.has_kernels = self._fuses and fits_kernels(self.head_width)
         self.workspace: Any = None
         """What decoding keeps from one batch to the next: caches and recorded steps."""
         self._short_products = is_short and self.device.type == "cuda"
@@ -94,7 +98,7 @@ class InferenceGpt2:
             update: Tensor | None = None
             bias: Tensor | None = None
             for layer, block in enumerate(transformer.h):
-                stream, normed = add_and_norm(stream, update, bias, block.ln_1)
+                stream, normed = self._add_and_norm(stream, update, bias, block.ln_1)
                 attention, mlp = block.attn, block.mlp
                 qkv = torch.addmm(attention.c_attn.bias, normed, attention.c_attn.weight)
                 qkv = qkv.view(len(qkv), 3, self.num_heads, self.head_width)
@@ -103,10 +107,21 @@ class InferenceGpt2:
                     stream = stream.index_select(0, places)
                     attended = attended.index_select(0, places)
                 update = torch.mm(attended, attention.c_proj.weight)
-                stream, normed = add_and_norm(stream, update, attention.c_proj.bias, block.ln_2)
-                inner = biased_gelu(torch.mm(normed, mlp.c_fc.weight), mlp.c_fc.bias)
+                bias = attention.c_proj.bias
+                stream, normed = self._add_and_norm(stream, update, bias, block.ln_2)
+                inner = self._gelu(torch.mm(normed, mlp.c_fc.weight), mlp.c_fc.bias)
                 update, bias = torch.mm(inner, mlp.c_proj.weight), mlp.c_proj.bias
-            return add_and_norm(stream, update, bias, transformer.ln_f)[1]
+            return self._add_and_norm(stream, update, bias, transformer.ln_f)[1]
+
+    def _add_and_norm(
+        self, stream: Tensor, update: Tensor | None, bias: Tensor | None, norm: nn.LayerNorm
+    ) -> tuple[Tensor, Tensor]:
+        return add_and_norm(stream, update, bias, norm, by_kernel=self._fuses)
+
+    def _gelu(self, inner: Tensor, bias: Tensor) -> Tensor:
+        if self._fuses:
+            return biased_gelu(inner, bias)
+        return F.gelu(inner + bias, approximate="tanh")
 
     def logits(self, states: Tensor) -> Tensor:
         """(N, V) float32 logits of states (N, W).
@@ -122,16 +137,29 @@ class InferenceGpt2:
             return F.linear(states.float(), table)
 
 
-_ENGINES: WeakKeyDictionary[nn.Module, InferenceGpt2] = WeakKeyDictionary()
+_ENGINES: WeakKeyDictionary[nn.Module, tuple[Any, InferenceGpt2]] = WeakKeyDictionary()
 
 
 def inference_of(model: CausalLm) -> InferenceGpt2:
     """The forward pass of a model; one object for each, as it keeps workspace between calls."""
     assert isinstance(model, nn.Module)
-    engine = _ENGINES.get(model)
-    if engine is None or (engine.device, engine.dtype) != (model.device, model.dtype):
-        engine = _ENGINES[model] = InferenceGpt2(model)
+    state = _state(model)
+    known, engine = _ENGINES.get(model, (None, None))
+    if engine is None or known != state:
+        engine = InferenceGpt2(model)
+        _ENGINES[model] = (state, engine)
     return engine
+
+
+def _state(model: CausalLm) -> tuple[Any, ...]:
+    """What an engine holds on to: if it has changed, another engine is needed."""
+    weight = model.lm_head.weight
+    # Weights that optimizers write have a version; those made for inference cannot change unseen.
+    version = None if weight.is_inference() else weight._version
+    return (
+        *(model.device, model.dtype, weight.data_ptr(), weight.shape, weight.requires_grad),
+        version,
+    )
 
 
 def release_workspace(model: CausalLm) -> None:

@@ -11,20 +11,25 @@ _MAX_WIDTH = 8192  # of a row that one program holds
 
 
 def add_and_norm(
-    stream: Tensor, update: Tensor | None, bias: Tensor | None, norm: nn.LayerNorm
+    stream: Tensor,
+    update: Tensor | None,
+    bias: Tensor | None,
+    norm: nn.LayerNorm,
+    *,
+    by_kernel: bool,
 ) -> tuple[Tensor, Tensor]:
     """The sum stream + update + bias, and its layer norm; both (N, W), of the kind of stream.
 
-    For inference: the kernel changes `stream` itself, and no gradient flows.
+    For inference: no gradient flows through the kernel.
 
     Args:
         stream: (N, W).
         update: (N, W), a product; None adds nothing.
         bias: (W,) that the product lacks; None if there is no update.
         norm: over W.
+        by_kernel: whether Triton may be used; the kernel changes `stream` itself.
     """
-    is_short = stream.dtype in (torch.bfloat16, torch.float16)
-    if stream.is_cuda and is_short and stream.shape[1] <= _MAX_WIDTH:
+    if by_kernel and stream.shape[1] <= _MAX_WIDTH:
         return _by_kernel(stream, update, bias, norm)
     if update is not None:
         stream = stream + update if bias is None else stream + (update + bias)

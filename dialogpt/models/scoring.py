@@ -36,21 +36,26 @@ def continuation_log_probs(
 
     Args:
         model: what scores; its device is where it happens.
-        pairs: (prefix, continuation) token ids; neither is empty, and together they fit the
-            model's position table.
+        pairs: (prefix, continuation) token ids; neither is empty, and all tokens but the last fit
+            the model's position table.
         max_batch_tokens: most tokens, padding included, computed at once; a longer row goes alone.
             None: 16,384 padded ones, 65,536 where rows lie end to end.
 
     Raises:
-        ValueError: a prefix or a continuation is empty.
+        ValueError: a prefix or a continuation is empty, or both are longer than the model's
+            positions.
     """
     if any(not prefix or not continuation for prefix, continuation in pairs):
         raise ValueError("every prefix and every continuation needs at least one token")
     engine = inference_of(model)
+    lengths = [len(prefix) + len(continuation) for prefix, continuation in pairs]
+    if max(lengths, default=0) > engine.num_positions + 1:
+        raise ValueError(
+            f"expected at most {engine.num_positions} tokens before the last, the model's "
+            f"positions, found {max(lengths) - 1}"
+        )
     usual = _MAX_PACKED_TOKENS if engine.has_kernels else MAX_BATCH_TOKENS
-    batches = list(
-        _batches_by_length([len(p) + len(c) for p, c in pairs], max_batch_tokens or usual)
-    )
+    batches = list(_batches_by_length(lengths, max_batch_tokens or usual))
     # All batches are on their way before the first answer is waited for.
     token_scores = [_score_batch(engine, [pairs[index] for index in batch]) for batch in batches]
     scores = [0.0] * len(pairs)

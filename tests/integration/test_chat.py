@@ -285,7 +285,9 @@ def test_a_conversation_in_a_terminal_outlives_ctrl_c_and_long_lines(runs: Path)
     many = ["--generation.num_samples", "400", "--generation.max_new_tokens", "40"]
     terminal = Terminal(*many, "--device", "cpu", folder=runs)
     assert "/help lists the commands" in terminal.shows("you> ")
-    terminal.type(b"half a li\x03")
+    terminal.type(b"half a li")
+    terminal.shows("half a li")  # it reads; a Ctrl-C just before that is lost
+    terminal.type(b"\x03")
     terminal.shows("(Ctrl-D or /quit ends the chat)")
     terminal.shows("you> ")
     terminal.type(b"Hi!\r")

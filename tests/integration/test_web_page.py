@@ -110,6 +110,13 @@ class Visitor:
         texts: list[str] = self.tab.locator(".dg-bubble bdi").all_text_contents()
         return texts
 
+    def is_newest_in_sight(self) -> bool:
+        """Whether the last bubble lies wholly within the conversation's box."""
+        box = self.tab.locator("#conversation").bounding_box()
+        last = self.tab.locator(".dg-bubble").last.bounding_box()
+        below = last["y"] + last["height"]
+        return bool(box["y"] <= last["y"] and below <= box["y"] + box["height"])
+
 
 @pytest.fixture
 def visitor(browser: Any, address: str) -> Iterator[Visitor]:
@@ -185,6 +192,22 @@ def test_nothing_is_wider_than_a_phone(browser: Any, address: str) -> None:
     widest += "const r = e.getBoundingClientRect(); return r.width ? r.right : 0}))"
     assert phone.tab.evaluate(widest) <= 360
     phone.tab.close()
+
+
+def test_the_newest_reply_is_in_sight(browser: Any, address: str) -> None:
+    for width in (1200, 360):
+        visitor = Visitor(browser, address, width=width)
+        visitor.say("hello")
+        assert visitor.is_newest_in_sight()
+        for number in range(7):
+            visitor.say(f"message {number} " + "and so on " * 30)
+            assert visitor.is_newest_in_sight()
+        # And again for who has gone back to what was said first.
+        visitor.tab.locator(".dg-bubble").first.scroll_into_view_if_needed()
+        assert not visitor.is_newest_in_sight()
+        visitor.say("next")
+        assert visitor.is_newest_in_sight()
+        visitor.tab.close()
 
 
 def test_who_comes_while_the_model_is_busy_is_told_so_and_keeps_the_message(browser: Any) -> None:

@@ -167,3 +167,20 @@ def test_packed_scores_are_those_of_float32_within_bfloat16() -> None:
     expected = continuation_log_probs(wide, pairs)
     for (_, continuation), one, other in zip(pairs, packed, expected, strict=True):
         assert one == pytest.approx(other, abs=0.05 * len(continuation) + 0.05)
+
+
+def test_recorded_steps_do_not_count_on_from_an_earlier_batch() -> None:
+    """Rows that a step computes besides must stay within the positions: long, then few and late."""
+    model = short_model(3)
+    for length, num_samples, longest in ((40, 16, 64), (240, 16, 8), (20, 1, 64)):
+        generate(
+            model,
+            [[*[5] * length, 0]],
+            context_indices=[0],
+            generation=GenerationConfig(
+                num_samples=num_samples, max_new_tokens=longest, min_new_tokens=longest
+            ),
+            eos_id=0,
+            vocab_size=35,
+        )
+        torch.cuda.synchronize()

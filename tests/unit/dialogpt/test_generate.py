@@ -9,6 +9,7 @@ from support_decode import NUM_PADDING_IDS, tiny_model
 from torch import Tensor
 from transformers import GPT2LMHeadModel
 
+from dialogpt.command_line import UserError
 from dialogpt.config.decoding import GenerationConfig
 from dialogpt.decode.generate import generate, uniform_table
 from dialogpt.decode.logits import choose_tokens
@@ -269,3 +270,57 @@ def test_an_empty_context_is_refused(model: GPT2LMHeadModel) -> None:
     with pytest.raises(ValueError, match="at least one token"):
         replies_to(model, [[1, EOS], []], [0, 1])
     assert replies_to(model, [], []) == []
+
+
+def test_a_context_without_room_for_a_reply_is_refused(model: GPT2LMHeadModel) -> None:
+    full = [*[3] * 40, EOS]  # with 23 tokens that are read, all 64 positions
+    replies_to(model, [full], [0], generation=GREEDY)
+    with pytest.raises(ValueError, match=r"at most 64 tokens of context and reply.*found 65"):
+        replies_to(model, [[3, *full]], [0], generation=GREEDY)
+
+
+@pytest.mark.parametrize("method", ["greedy", "sample", "beam"])
+def test_numbers_that_overflow_are_no_reply(method: Any) -> None:
+    model = tiny_model()
+    with torch.no_grad():
+        model.transformer.ln_f.weight.fill_(float("nan"))
+    options = GenerationConfig(method=method, max_new_tokens=4)
+    with pytest.raises(UserError, match=r"numbers overflow.*--precision fp32"):
+        replies_to(model, CONTEXTS, list(range(6)), generation=options)
+
+
+def test_a_reply_of_one_token_shows_something(model: GPT2LMHeadModel) -> None:
+    readable = torch.zeros(VOCAB_SIZE, dtype=torch.bool)
+    readable[[7, 11, 20]] = True
+    groups = generate(
+        model,
+        CONTEXTS,
+        context_indices=range(6),
+        generation=GenerationConfig(max_new_tokens=1),
+        eos_id=EOS,
+        vocab_size=VOCAB_SIZE,
+        readable=readable,
+    )
+    said = {token for group in groups for reply in group for token in reply.token_ids}
+    assert said
+    assert said <= {7, 11, 20}
+
+
+def test_weights_that_change_are_seen() -> None:
+    """Also where the output matrix has been copied, as for frozen models of 16 bits."""
+    model = tiny_model().bfloat16().requires_grad_(False)
+    before = replies_to(model, CONTEXTS, list(range(6)))
+    model.load_state_dict(tiny_model(seed=5).state_dict())
+    after = replies_to(model, CONTEXTS, list(range(6)))
+    fresh = tiny_model(seed=5).bfloat16().requires_grad_(False)
+    assert after == replies_to(fresh, CONTEXTS, list(range(6)))
+    assert after != before
+
+
+def test_the_coldest_temperature_is_greedy(model: GPT2LMHeadModel) -> None:
+    cold = GenerationConfig(num_samples=2, max_new_tokens=24, temperature=1e-38)
+    expected = replies_to(model, CONTEXTS, list(range(6)), generation=GREEDY)
+    for group, (greedy,) in zip(
+        replies_to(model, CONTEXTS, list(range(6)), generation=cold), expected, strict=True
+    ):
+        assert ids_of(group) == [greedy.token_ids] * 2

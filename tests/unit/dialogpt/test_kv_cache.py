@@ -129,9 +129,9 @@ def test_the_norm_of_the_kernel_is_that_of_torch(mark: None, width: int, has_upd
     norm.bias.copy_(shift)
     added = (update, bias) if has_update else (None, None)
     wide = [None if value is None else value.double() for value in added]
-    expected = add_and_norm(stream.double(), *wide, norm.double())
+    expected = add_and_norm(stream.double(), *wide, norm.double(), by_kernel=False)
     there = [None if value is None else value.cuda() for value in added]
-    found = add_and_norm(stream.cuda(), *there, norm.bfloat16().cuda())
+    found = add_and_norm(stream.cuda(), *there, norm.bfloat16().cuda(), by_kernel=True)
     for value, reference in zip(found, expected, strict=True):
         assert (value.double().cpu() - reference).abs().max() < 0.05
 

@@ -180,3 +180,21 @@ def test_tokens_that_show_nothing_are_known() -> None:
         ((token_id,),) = tokenizer.encode_batch([text])
         assert bool(readable[token_id]) == shows
     assert not readable[tokenizer.eos_id]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("activation_function", "relu"),
+        ("scale_attn_weights", False),
+        ("scale_attn_by_inverse_layer_idx", True),
+    ],
+)
+def test_a_gpt2_that_computes_something_else_is_refused(
+    tmp_path: Path, key: str, value: object
+) -> None:
+    folder = save_model_folder(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, key: value}))
+    with pytest.raises(UserError, match=f"expected {key} .* as in GPT-2, found {value}"):
+        load(folder)

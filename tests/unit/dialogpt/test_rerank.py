@@ -291,3 +291,19 @@ def test_the_backward_score_needs_a_backward_model() -> None:
         reranker(mmi=False, scorers={"backward_log_prob": 1.0})
     with pytest.raises(UserError, match=r"mmi_options\.reduction mean"):
         reranker(scorers={"backward_log_prob_mean": 1.0})
+
+
+def test_beam_search_puts_replies_that_were_cut_last() -> None:
+    group = [
+        Hypothesis(
+            text=str(number),
+            token_ids=[number],
+            finished=number % 2 == 0,
+            scores={"forward_log_prob": float(-number)},
+        )
+        for number in range(1, 7)
+    ]
+    contexts = [Context(turns=("a",), turn_ids=([1, EOS],))]
+    for method, expected in (("beam", "246135"), ("sample", "123456")):
+        ranked = reranker(mmi=False, generation={"method": method}).rerank(contexts, [group])
+        assert "".join(h.text for h in ranked[0]) == expected

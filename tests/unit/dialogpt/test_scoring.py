@@ -57,3 +57,9 @@ def test_nothing_to_score_and_nothing_to_read() -> None:
     for pair in (([], [1]), ([1], [])):
         with pytest.raises(ValueError, match="at least one token"):
             continuation_log_probs(MODEL, [([1], [2]), pair])
+
+
+def test_a_pair_that_is_too_long_is_refused() -> None:
+    continuation_log_probs(MODEL, [([1] * 40, [2] * 25)])  # the last of 65 is not read
+    with pytest.raises(ValueError, match=r"at most 64 tokens before the last.*found 65"):
+        continuation_log_probs(MODEL, [([1] * 40, [2] * 26)])

@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import threading
@@ -8,7 +9,7 @@ import pytest
 from support_decode import save_model_folder
 from support_web import BlockingReplies, FixedReplies, choice, response
 
-from dialogpt.command_line import UserError
+from dialogpt.command_line import UserError, as_plain
 from dialogpt.config.decoding import GenerationConfig
 from dialogpt.config.web import WebConfig
 from dialogpt.web.limits import RefusalError
@@ -117,14 +118,27 @@ def test_an_unreadable_reply_is_no_reply():
 def test_a_transcript_has_every_candidate_and_grows(tmp_path):
     path = tmp_path / "new" / "talks.jsonl"
     for message in ("hello", "\u05e9\u05dc\u05d5\u05dd"):
-        keep = transcript_writer(path, settings={"model": "m"})
+        keep = transcript_writer(path, settings=lambda choice: {"top_k": choice.top_k})
         Service(CONFIG, FixedReplies(), keep=keep).answer(Talk(), message, choice(CONFIG))
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert [line["context"] for line in lines] == [["hello"], ["\u05e9\u05dc\u05d5\u05dd"]]
     assert lines[0]["hypotheses"] == response(["hello"]).as_record()["hypotheses"]
-    assert lines[0]["settings"] == {"model": "m"}
+    assert lines[0]["settings"] == {"top_k": CONFIG.generation.top_k}
     with pytest.raises(UserError, match="transcript"):
-        transcript_writer(tmp_path, settings={})
+        transcript_writer(tmp_path, settings=lambda choice: {})
+
+
+def test_what_cannot_be_stored_is_not_answered(caplog):
+    def keep(response, choice):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    service, talk = Service(CONFIG, FixedReplies(), keep=keep), Talk(turns=("a", "b"), num_draws=1)
+    for _ in range(2):  # the gate opens again
+        with pytest.raises(RefusalError, match="cannot store conversations at the moment"):
+            service.answer(talk, "my secret", choice(CONFIG))
+    assert "No space left" in caplog.text
+    assert "secret" not in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +171,32 @@ def test_sliders_change_the_reply_and_the_weight_changes_the_score(pair):
     assert {name for h in plain.hypotheses for name in h.scores} == {"forward_log_prob", "score"}
     assert len(ask(num_samples=2).hypotheses) == 2
     assert all(len(h.token_ids) <= 3 for h in ask(max_new_tokens=3).hypotheses)
+
+
+def test_a_transcript_has_the_settings_that_each_reply_was_made_with(pair, tmp_path):
+    config = replace(page_config(pair), transcript=str(tmp_path / "talks.jsonl"))
+    models = load_page_models(config)
+    keep = transcript_writer(Path(config.transcript), settings=models.settings_of)
+    service = Service(config, models.replies, keep=keep)
+    choices = [
+        choice(config, mmi=True, mmi_weight=0.3, num_samples=2, temperature=0.5),
+        choice(config, mmi=False, top_k=7, top_p=0.8, max_new_tokens=3),
+    ]
+    for chosen in choices:
+        service.answer(Talk(), "the inn", chosen)
+    lines = [json.loads(line) for line in Path(config.transcript).read_text("utf-8").splitlines()]
+    for line, chosen in zip(lines, choices, strict=True):
+        settings = line["settings"]
+        assert settings["generation"] == as_plain(chosen.generation(config.generation))
+        assert len(line["hypotheses"]) == settings["generation"]["num_samples"]
+        for h in line["hypotheses"]:  # the weights are those that ranked
+            total = sum(weight * h["scores"][name] for name, weight in settings["weights"].items())
+            assert h["scores"]["score"] == pytest.approx(total, abs=1e-4)
+    with_mmi, without = (line["settings"] for line in lines)
+    assert with_mmi["mmi_options"]["weight"] == 0.3
+    assert with_mmi["backward_model"].endswith("backward")
+    assert not {"mmi_options", "backward_model"} & set(without)
+    assert with_mmi["model"] == without["model"] == str(pair / "forward")
 
 
 def test_a_backward_model_nobody_asked_for_may_be_unusable(pair, tmp_path, caplog):

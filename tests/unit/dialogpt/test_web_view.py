@@ -185,3 +185,4 @@ def test_the_notices_say_what_is_stored_and_filtered_here_and_not_elsewhere():
     assert "No filter is a guarantee" in filtered
     assert "candidates that a filter dropped" in filtered  # their texts are logged
     assert "wrong, rude or offensive" in HEADLINE
+    assert "conversations between people" in HEADLINE  # true of books and films too
