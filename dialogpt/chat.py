@@ -28,6 +28,7 @@ from dialogpt.text import clean_turn
 
 YOUR_PROMPT = "you> "
 MODEL_LABEL = "model> "
+_QUIT = "/quit"
 HELP = """\
 /why        the candidates for the last reply, with their scores
 /undo       take back your last message and its reply
@@ -127,7 +128,7 @@ class Chat:
         while True:
             try:
                 line = next_line()
-                if line is None or clean_turn(line) == "/quit":
+                if line is None or clean_turn(line) == _QUIT:
                     break
                 self._handle(line)
             except KeyboardInterrupt:
@@ -146,7 +147,7 @@ class Chat:
             if text.startswith("//"):
                 self._answer(text[1:])
             elif text.startswith("/"):
-                self._obey(text.split(" ")[0], line)
+                self._obey(text, line)
             else:
                 self._answer(text)
         except BrokenPipeError:
@@ -155,7 +156,10 @@ class Chat:
             self.num_refused += 1
             _tell(f"error: {clean_turn(str(error))}")
 
-    def _obey(self, name: str, line: str) -> None:
+    def _obey(self, text: str, line: str) -> None:
+        name, blank, _ = text.partition(" ")
+        if blank and name != "/save" and name in (_QUIT, *self._commands):
+            raise UserError(f"{name} takes nothing behind it")
         command = self._commands.get(name)
         if command is None:
             raise UserError(

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -52,6 +53,10 @@ def parse_config(
             f"--{name}", action=ActionYesNo(no_prefix="no_"), default=default, help=help_text
         )
     words = _with_underscores(sys.argv[1:] if argv is None else argv)
+    for file in _config_files(words):
+        mistake = _mistake_in(file, config_class)
+        if mistake:
+            parser.error(f"{file}: {mistake}")
     options = parser.parse_args(_with_brackets(_with_plain_flags(words, flags), config_class))
     try:
         # jsonargparse hides a field named like a method of its namespaces ("keys") behind a mark.
@@ -77,6 +82,46 @@ def _with_underscores(argv: Sequence[str]) -> list[str]:
             name = "--" + name[2:].replace("-", "_")
         words.append(name + equals + value)
     return words
+
+
+def _config_files(words: Sequence[str]) -> list[Path]:
+    """What --config names, where it is a file; the parser says what is wrong with anything else."""
+    joined = [word.partition("=")[2] for word in words if word.startswith("--config=")]
+    named = [value for word, value in pairwise(words) if word == "--config"]
+    # Not Path.is_file, which raises for settings in place of a name: they may be long.
+    return [Path(value) for value in joined + named if os.path.isfile(value)]  # noqa: PTH113
+
+
+def _mistake_in(file: Path, config_class: type) -> str:
+    """What keeps a file from being settings; "" for none. jsonargparse would not name the file."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        return f"expected YAML, found what is none ({where}{getattr(error, 'problem', error)})"
+    if not isinstance(content, dict):
+        found = "none" if content is None else f"a {type(content).__name__}"
+        return f"expected settings as lines of `name: value`, found {found}"
+    # A file may name another one, as the command line does.
+    settings = {key: value for key, value in content.items() if key != "config"}
+    unknown = _unknown_key(settings, config_class)
+    return f"expected a known setting, found {unknown}; --help lists them" if unknown else ""
+
+
+def _unknown_key(values: dict[Any, Any], config_class: type) -> str:
+    """The first key, dotted, that is no field of the dataclass or of a section; "" for none."""
+    hints = get_type_hints(config_class)
+    for key, value in values.items():
+        name, dot, rest = str(key).partition(".")
+        if name not in hints:
+            return str(key)
+        below = {rest: value} if dot else value
+        if is_dataclass(hints[name]) and isinstance(below, dict):
+            unknown = _unknown_key(below, hints[name])
+            if unknown:
+                return f"{name}.{unknown}"
+    return ""
 
 
 def _with_plain_flags(argv: Sequence[str], names: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ from dialogpt.config.shared import Direction
 from dialogpt.folders import whole_folder
 from dialogpt.models.gpt2 import plain_gpt2_heads
 from dialogpt.models.gpt2_weights import (
+    HEAD_SIZE,
     Gpt2Weights,
     misleading_nickname,
     read_weights,
@@ -63,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
         "--tokenizer",
         default="",
         metavar="NAME",
-        help="gpt2, a folder, or hub:NAME; by default the files in the folder, or else gpt2",
+        help="gpt2, a folder, or hub:NAME; by default what lies beside the weights, or gpt2",
     )
     parser.add_argument(
         "--num_heads",
@@ -71,8 +72,8 @@ def main(argv: list[str] | None = None) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="attention heads a block; by default what config.json says, or else the width / 64, "
-        "as in every published GPT-2",
+        help="attention heads a block; by default what config.json in the file's folder says, or "
+        "else the width / 64, as in every published GPT-2",
     )
     options = parser.parse_args(argv)
     run_command(
@@ -99,7 +100,8 @@ def import_checkpoint(
     """Write a model folder from a file of weights, and say what it is.
 
     Args:
-        source: file of weights, or a folder with one and config.json.
+        source: file of weights, or a folder with one and config.json; what lies beside a file
+            counts too where config.json does.
         output: folder to be; new or empty.
         direction: what the model learned.
         window: longest row of its training, in tokens.
@@ -107,13 +109,16 @@ def import_checkpoint(
         num_heads: heads a block; 0 takes the folder's config.json, or heads of 64 dimensions.
 
     Raises:
-        UserError: there are no weights, they are not one whole GPT-2, or the tokenizer, the window
-            or the output do not fit.
+        UserError: there are no weights, they are not one whole GPT-2, the tokenizer, the window or
+            the output do not fit, or they lie in a model folder of this project.
     """
     file = _weights_file(source)
-    if file != source:
-        num_heads = num_heads or plain_gpt2_heads(source)
-    tokenizer = load_tokenizer(tokenizer_name or _own_tokenizer(source))
+    home = _home(source)
+    is_guess = not num_heads and home is None
+    if home is not None:
+        _refuse_our_own(home)
+        num_heads = num_heads or plain_gpt2_heads(home)
+    tokenizer = load_tokenizer(tokenizer_name or _own_tokenizer(home))
     weights = read_weights(file, num_heads=num_heads)
     _check_fit(file, weights, tokenizer, window)
     card = ModelCard(
@@ -131,6 +136,8 @@ def import_checkpoint(
         tokenizer.save(folder)
         write_json(folder / CARD_FILE, asdict(card))
     _describe(file, output, weights, card)
+    if is_guess:
+        print(f"note: heads of {HEAD_SIZE} dimensions assumed; --num_heads changes it")
 
 
 def _weights_file(source: Path) -> Path:
@@ -145,10 +152,27 @@ def _weights_file(source: Path) -> Path:
     )
 
 
-def _own_tokenizer(source: Path) -> str:
+def _home(source: Path) -> Path | None:
+    """The model folder that the weights belong to; None for a file without config.json beside."""
+    if source.is_dir():
+        return source
+    return source.parent if (source.parent / "config.json").is_file() else None
+
+
+def _refuse_our_own(folder: Path) -> None:
+    """Its card knows direction and window; a second one would say what the command line says."""
+    if (folder / CARD_FILE).is_file():
+        raise UserError(
+            f"{folder}: expected weights of others, found a model folder of this project: it has "
+            f"{CARD_FILE} already; name it as --model as it is"
+        )
+
+
+def _own_tokenizer(home: Path | None) -> str:
     """The folder, if it has a tokenizer; else GPT-2's, which all of DialoGPT uses."""
     names = ("vocab.json", "tokenizer.json", "tokenizer.model", "encoder.json")
-    return str(source) if any((source / name).is_file() for name in names) else "gpt2"
+    has_own = home is not None and any((home / name).is_file() for name in names)
+    return str(home) if has_own else "gpt2"
 
 
 def _check_fit(file: Path, weights: Gpt2Weights, tokenizer: Tokenizer, window: int) -> None:

@@ -199,12 +199,16 @@ def json_lines(source: TextIO, name: str) -> Iterator[tuple[int, Any]]:
         if not line.strip():
             continue
         try:
-            yield line_number, json.loads(line)
-        except json.JSONDecodeError as error:
+            value = json.loads(line)
+        # ValueError: not JSON, or a number of thousands of digits; RecursionError: brackets in
+        # brackets in brackets.
+        except (ValueError, RecursionError) as error:
+            why = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             raise RecordError(
                 f"{name}:{line_number}: expected one JSON value a line, found "
-                f"{line.strip()[:60]!r} ({error.msg}); mend or remove the line"
+                f"{line.strip()[:60]!r} ({why}); mend or remove the line"
             ) from error
+        yield line_number, value
 
 
 def write_text(path: Path, text: str) -> None:

@@ -197,3 +197,7 @@ class DecodeConfig(ResponderConfig):
             not self.turn_separator or self.contexts_format in ("auto", "text"),
             f"turn_separator is for contexts_format text, not {self.contexts_format}",
         )
+        require(
+            not (self.has_weights and self.turn_separator),
+            "has_weights is for contexts_format tsv and turn_separator for text; give one of them",
+        )

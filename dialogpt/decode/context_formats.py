@@ -34,6 +34,7 @@ _DSTC7_FIELDS = 7
 _DSTC7_CONTEXT = 5
 _DSTC7_START = "START"
 _SHOWN_CHARACTERS = 60
+_SHOWN_KEYS = 5
 _logger = logging.getLogger(__name__)
 
 
@@ -157,10 +158,12 @@ def _turns_of(value: Any, *, where: str) -> list[str]:
     turns = value
     if isinstance(value, dict):
         keys = [key for key in _TURN_KEYS if key in value]
-        if len(keys) != 1:
+        if len(keys) > 1:
             raise RecordError(
-                f"{where}: {EXPECTED_JSON}, found an object with the keys {list(value)}"
+                f"{where}: expected one of turns and context, found both; remove one of them"
             )
+        if not keys:
+            raise RecordError(f"{where}: {EXPECTED_JSON}, found {_shown_keys(value)}")
         turns = value[keys[0]]
     if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
         found = json.dumps(value, ensure_ascii=False)[:_SHOWN_CHARACTERS]
@@ -168,6 +171,13 @@ def _turns_of(value: Any, *, where: str) -> list[str]:
     if not turns:
         raise RecordError(f"{where}: {EXPECTED_JSON}, found no turns; give at least one")
     return _cleaned(turns, where)
+
+
+def _shown_keys(value: dict[str, Any]) -> str:
+    """The first keys of an object, for a message: a line may hold any number of any length."""
+    keys = [repr(key[:_SHOWN_CHARACTERS]) for key in list(value)[:_SHOWN_KEYS]]
+    others = f" and {len(value) - len(keys)} more" if len(value) > len(keys) else ""
+    return f"an object with the keys {', '.join(keys)}{others}" if keys else "an empty object"
 
 
 def _cleaned(turns: list[str], where: str) -> list[str]:

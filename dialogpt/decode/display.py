@@ -16,13 +16,15 @@ _HEADINGS = {
     "length_normalized_log_prob": "by length",
 }
 """The project's scores: each has a column, in this order, under a name that fits it."""
+_SHOWN_CHARACTERS = 500
+"""Of a turn; who gave a longer one has the whole in a file."""
 _SCORE_WIDTH = 10
 _INDENT = " " * 8
 
 
 def format_line(response: Response) -> str:
     """The last turn and the reply, on one line where they fit."""
-    return _hanging("", f"{response.context[-1]} -> {response.text}", indent=4)
+    return _hanging("", f"{_shortened(response.context[-1])} -> {response.text}", indent=4)
 
 
 def format_table(response: Response, *, title: str) -> str:
@@ -37,7 +39,7 @@ def format_table(response: Response, *, title: str) -> str:
     dropped = response.num_turns_dropped
     lines = [title + (f" ({dropped} oldest turns had no room)" if dropped else "")]
     for number, turn in enumerate(response.context, start=1):
-        lines.append(_hanging(f"  turn {number}: ", turn))
+        lines.append(_hanging(f"  turn {number}: ", _shortened(turn)))
     candidates = [*response.hypotheses, *(filtered.hypothesis for filtered in response.filtered)]
     columns = [name for name in _HEADINGS if all(name in h.scores for h in candidates)]
     headings = "".join(f"{_HEADINGS[name]:>{_SCORE_WIDTH}}" for name in columns)
@@ -63,6 +65,11 @@ def _format_hypothesis(hypothesis: Hypothesis, *, mark: str, columns: list[str])
     shown = _hanging(f"{mark:>6}{scores}  ", hypothesis.text + ending)
     others = [f"{name} {v:.4g}" for name, v in hypothesis.scores.items() if name not in _HEADINGS]
     return shown + ("\n" + _hanging(_INDENT, ", ".join(others)) if others else "")
+
+
+def _shortened(turn: str) -> str:
+    more = len(turn) - _SHOWN_CHARACTERS
+    return turn if more <= 0 else f"{turn[:_SHOWN_CHARACTERS]} [and {more:,} more characters]"
 
 
 def _number(value: float) -> str:

@@ -47,7 +47,7 @@ def gather_facts(name: Path) -> ModelFacts:
         name: a run folder (its best model), one of the models in it, or a model folder.
 
     Raises:
-        UserError: there is no model, or one without our card.
+        UserError: there is no model, one without our card, or one whose config.json is damaged.
     """
     require_folder(name, "a training run or a model folder", "name one under runs/")
     folder = Path(resolve_model_folder(str(name)))
@@ -62,10 +62,24 @@ def gather_facts(name: Path) -> ModelFacts:
     return ModelFacts(
         folder=folder,
         card=card,
-        config=json.loads((folder / "config.json").read_text(encoding="utf-8")),
+        config=_model_config(folder / "config.json"),
         run=run,
         manifests=_manifests(run) if run is not None else {},
     )
+
+
+def _model_config(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path}: expected JSON, found what is none ({error}); copy the model again"
+        ) from error
+    if not isinstance(values, dict):
+        raise UserError(
+            f"{path}: expected a JSON object, found {type(values).__name__}; copy the model again"
+        )
+    return values
 
 
 def _manifests(run: Run) -> dict[str, Manifest]:

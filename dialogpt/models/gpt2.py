@@ -267,7 +267,11 @@ def refusal(error: Exception) -> str:
     torch's own message goes on to say how to run what is in the file.
     """
     what = re.search(r"(?:GLOBAL|global|class|function) `?([A-Za-z_][\w.]*\.\w+)", str(error))
-    found = f"it asks for {what[1]}, which could run code" if what else "it is damaged, or no such"
+    found = (
+        f"it asks for {what[1]}, which could run code"
+        if what
+        else "it is damaged, or not a file of torch.save"
+    )
     return f"Found that {found}; get the weights as safetensors, or from another place"
 
 

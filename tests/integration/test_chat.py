@@ -130,6 +130,15 @@ def test_an_unknown_command_is_named_and_never_sent(chat: Run) -> None:
         assert command in err
 
 
+def test_a_command_with_words_behind_it_does_nothing(chat: Run) -> None:
+    commands = ["/why so", "/undo 2", "/reset now", "/help me", "/quit x"]
+    typed = "\n".join(["Hi!", *commands, "/save kept.jsonl"])
+    out, err = chat(*SHORT, typed=f"{typed}\n", expected_exit=1)
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert errors == [f"error: {c.split()[0]} takes nothing behind it" for c in commands]
+    assert record_of(Path("kept.jsonl"))["turns"] == ["Hi!", out.strip()]
+
+
 def test_a_file_that_is_there_already_or_cannot_be_is_refused_and_the_talk_goes_on(
     chat: Run, tmp_path: Path
 ) -> None:
@@ -280,6 +289,7 @@ class Terminal:
         return exit_code
 
 
+@pytest.mark.slow  # a Ctrl-C at the wrong moment of a busy machine is lost, as in any terminal
 def test_a_conversation_in_a_terminal_outlives_ctrl_c_and_long_lines(runs: Path) -> None:
     # So many candidates that Ctrl-C comes before the reply does.
     many = ["--generation.num_samples", "400", "--generation.max_new_tokens", "40"]

@@ -145,6 +145,11 @@ def test_what_cannot_be_exported_is_named_and_leaves_nothing(
             export(source, tmp_path / "out")
     with pytest.raises(UserError, match="expected a new or empty folder"):
         export(run, exported)
+    for number, text in enumerate(["{", "[" * 100_000, "[]"]):
+        folder = save_model_folder(tmp_path / f"broken{number}")
+        (folder / "config.json").write_text(text)
+        with pytest.raises(UserError, match=f"^{folder}/config.json: expected .*JSON"):
+            export(folder, tmp_path / "out")
     folder = save_model_folder(tmp_path / "mixed")
     (folder / "vocab.json").write_text((exported / "vocab.json").read_text())
     (folder / "merges.txt").write_text((exported / "merges.txt").read_text())

@@ -247,6 +247,7 @@ def test_a_job_queue_runs_the_printed_commands_and_the_sweep_collects(
     assert metrics.read_bytes() == numbers
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_stopped_and_killed_goes_on_to_the_numbers_of_an_unbroken_run(
     folder, unbroken
 ):

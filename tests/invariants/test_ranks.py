@@ -75,7 +75,7 @@ def alone(settings, folder):
     return finished.returncode, finished.stderr
 
 
-@pytest.fixture(scope="module", params=["padded", "packed"])
+@pytest.fixture(scope="module", params=[pytest.param("padded", marks=pytest.mark.slow), "packed"])
 def runs(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     shards = write_shards(folder / "shards", num_train=121, num_valid=1)

@@ -80,6 +80,36 @@ def test_an_unknown_key_in_a_file_ends_with_exit_code_2(tmp_path, capsys):
     assert "warmup_step" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("schedule: {warmup_step: 10}\n", "a known setting, found schedule.warmup_step;"),
+        ("schedule.warmup_step: 10\n", "a known setting, found schedule.warmup_step;"),
+        ("learning_rate: 10\n", "a known setting, found learning_rate;"),
+        ("seed: 1\nmodel: [\n", "YAML, found what is none (line 3, column 1: "),
+        ("[" * 5_000, "YAML, found what is none ("),
+        ("\xff", "YAML, found what is none ("),
+        ("# nothing\n", "settings as lines of `name: value`, found none"),
+        ("- seed\n", "settings as lines of `name: value`, found a list"),
+    ],
+)
+@pytest.mark.parametrize("is_joined", [False, True])
+def test_a_file_that_is_no_settings_is_named(content, message, is_joined, tmp_path, capsys):
+    path = tmp_path / "run.yaml"
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(SystemExit) as stopped:
+        parse(*([f"--config={path}"] if is_joined else ["--config", str(path)]))
+    assert stopped.value.code == 2
+    assert f"error: {path}: expected {message}" in capsys.readouterr().err
+
+
+def test_a_file_may_have_dotted_keys_and_name_another_file(tmp_path):
+    (tmp_path / "one.yaml").write_text("model.num_layers: 5\n")
+    (tmp_path / "two.yaml").write_text("config: one.yaml\nseed: 3\n")
+    config, _ = parse("--config", str(tmp_path / "two.yaml"))
+    assert (config.model.num_layers, config.seed) == (5, 3)
+
+
 def test_the_help_of_an_option_is_the_docstring_of_its_field(capsys):
     with pytest.raises(SystemExit) as stopped:
         parse("--help")

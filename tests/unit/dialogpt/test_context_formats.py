@@ -1,3 +1,4 @@
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,23 @@ def test_an_option_of_another_format_is_refused() -> None:
         DecodeConfig(contexts_format="text", has_weights=True)
     with pytest.raises(ValueError, match="turn_separator is for contexts_format text"):
         DecodeConfig(contexts_format="jsonl", turn_separator="|")
+    with pytest.raises(ValueError, match="give one of them"):
+        DecodeConfig(has_weights=True, turn_separator="|")
+
+
+def test_an_object_that_is_no_context_is_named_shortly(tmp_path: Path) -> None:
+    def fails(value: object) -> str:
+        with pytest.raises(RecordError, match=r"contexts:1: expected") as error:
+            read(tmp_path, json.dumps(value), contexts_format="jsonl")
+        return str(error.value)
+
+    many = {f"{'long' * 30} {number}": 1 for number in range(20_000)}
+    assert fails(many).endswith(" and 19995 more")
+    assert len(fails(many)) < 1_000
+    assert fails({"text": [], "id": 1}).endswith("found an object with the keys 'text', 'id'")
+    assert fails({}).endswith("found an empty object")
+    both = {"turns": ["a"], "context": ["a"]}
+    assert "expected one of turns and context, found both" in fails(both)
 
 
 words = st.sampled_from(["EOS", "a", "7", "eos", "EOS,", "1.0", "\u200d", "é"])

@@ -102,5 +102,17 @@ def test_wrapping_loses_no_letter(reply: str) -> None:
         assert letters[: len(wanted)] == wanted
 
 
+def test_a_turn_of_any_length_is_shown_shortened() -> None:
+    turns = ["a" * 500, "b" * 100_500]
+    line = format_line(response(turns, ["fine"]))
+    table = format_table(response(turns, ["c" * 501]), title="T")
+    for text in (line, table):
+        assert "[and 100,000 more characters]" in " ".join(text.split())
+        assert "b" * 50 in text
+        assert text.count("b") < 510
+    assert table.count("more characters") == 1
+    assert table.count("c") > 501  # replies are whole
+
+
 def test_wide_letters_take_two_columns_and_marks_none() -> None:
     assert [num_columns(text) for text in ("abc", "漢字", "e\u0301", "")] == [3, 4, 1, 0]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from support_decode import tiny_model, tiny_tokenizer
+from support_decode import save_model_folder, tiny_model, tiny_tokenizer
 from torch import Tensor
-from transformers import AutoTokenizer, GPT2LMHeadModel
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from dialogpt.checkpoint import read_model_card
 from dialogpt.command_line import UserError
@@ -247,7 +247,7 @@ def test_what_the_files_do_not_say_must_be_said(
     file = tmp_path / "weights.bin"
     fails("expected a checkpoint file, found nothing")
     file.write_bytes(b"<html>not found</html>")
-    fails("nothing in it was run")
+    fails("nothing in it was run.* it is damaged, or not a file of torch.save;")
     torch.save([torch.ones(1)], file)
     fails("expected a state dict, name -> tensor, found list")
     weights = dict(model.transformer.state_dict())
@@ -273,3 +273,41 @@ def test_a_file_of_weights_alone_gets_gpt2s_own_vocabulary(tmp_path: Path) -> No
         tmp_path / "w.bin", tmp_path / "out", direction="forward", window=64, num_heads=2
     )
     assert load_tokenizer(str(tmp_path / "out")).fingerprint == load_tokenizer("gpt2").fingerprint
+
+
+def test_what_lies_beside_a_file_counts_where_config_json_does(
+    tmp_path: Path, model: GPT2LMHeadModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = published_folder(tmp_path / "DialoGPT-tiny", model) / "pytorch_model.bin"
+    main([str(file), str(tmp_path / "out"), "--direction", "forward", "--window", "64"])
+    assert "assumed" not in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["n_head"] == 2
+    assert load_tokenizer(str(tmp_path / "out")).fingerprint == TOKENIZER.fingerprint
+    config = file.with_name("config.json")
+    config.write_text(config.read_text().replace('"gpt2"', '"gptj"'))
+    with pytest.raises(UserError, match="expected a GPT-2, found the model type gptj"):
+        import_checkpoint(file, tmp_path / "other", direction="forward", window=64)
+
+
+def test_heads_that_are_guessed_are_told(
+    tmp_path: Path, vocabulary: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = {"vocab_size": TOKENIZER.vocab_size, "n_positions": 64, "n_embd": 128}
+    wide = GPT2LMHeadModel(GPT2Config(**sizes, n_layer=1, n_head=2))
+    file = tmp_path / "weights.bin"
+    torch.save(wide.state_dict(), file)
+    note = "note: heads of 64 dimensions assumed; --num_heads changes it"
+    for options, num_heads in (([], 2), (["--num_heads", "4"], 4)):
+        output = tmp_path / str(num_heads)
+        command = [str(file), str(output), "--direction", "forward", "--window", "64"]
+        main([*command, "--tokenizer", vocabulary, *options])
+        assert json.loads((output / "config.json").read_text())["n_head"] == num_heads
+        assert (note in capsys.readouterr().out) == (not options)
+
+
+@pytest.mark.parametrize("name", ["", "model.safetensors"])
+def test_a_model_folder_of_ours_is_not_imported_again(tmp_path: Path, name: str) -> None:
+    ours = save_model_folder(tmp_path / "ours", direction="backward")
+    with pytest.raises(UserError, match=r"has dialogpt\.json already; name it as --model as it is"):
+        import_checkpoint(ours / name, tmp_path / "out", direction="forward", window=32)
+    assert not (tmp_path / "out").exists()

@@ -1,6 +1,19 @@
+import io
+
 import pytest
 
-from dialogpt.records import write_text
+from dialogpt.records import RecordError, json_lines, write_text
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[" * 100_000, '{"a":' * 100_000, "1" * 5_000], ids=["cut", "[", "{", "digits"]
+)
+def test_a_line_that_cannot_be_decoded_is_named_and_not_shown_whole(line):
+    lines = json_lines(io.StringIO(f"[1]\n\n{line}\n"), "a.jsonl")
+    assert next(lines) == (1, [1])
+    with pytest.raises(RecordError, match=r"^a\.jsonl:3: expected one JSON value") as error:
+        next(lines)
+    assert len(str(error.value)) < 300
 
 
 def test_a_write_that_fails_leaves_the_former_file(tmp_path):
