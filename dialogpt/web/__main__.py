@@ -45,7 +45,7 @@ def serve(config: WebConfig) -> None:
     listener = listen(config)
     keep_in = Path(config.transcript) if config.transcript else None
     models = load_page_models(config)
-    keep = transcript_writer(keep_in, settings=models.settings) if keep_in else None
+    keep = transcript_writer(keep_in, settings=models.settings_of) if keep_in else None
     page = build_page(
         config,
         Service(config, models.replies, keep=keep),

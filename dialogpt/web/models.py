@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dialogpt.command_line import UserError
+from dialogpt.command_line import UserError, as_plain
 from dialogpt.config.web import WebConfig
 from dialogpt.decode.rerank import Reranker, build_reranker
 from dialogpt.decode.respond import Responder, build_responder
@@ -24,7 +24,7 @@ class PageModels:
         responder: replies without MMI.
         mmi: ranks by the backward model too; None where there is none.
         limits: field of Choice -> its bounds.
-        settings: what a stored reply says about how it was made.
+        settings: the models and options at the start; `settings_of` a choice is what was used.
     """
 
     config: WebConfig
@@ -46,6 +46,19 @@ class PageModels:
             reranker = replace(self.mmi, weights={**self.mmi.weights, **weighted})
         generation = choice.generation(self.config.generation)
         return replace(self.responder, generation=generation, reranker=reranker)
+
+    def settings_of(self, choice: Choice) -> dict[str, Any]:
+        """What a stored reply says about how it was made: of the responder of this choice."""
+        responder = self.replies(choice)
+        settings = {
+            **self.settings,
+            "generation": as_plain(responder.generation),
+            "weights": dict(responder.reranker.weights),
+        }
+        if choice.mmi and self.mmi is not None:
+            used = replace(self.config.mmi_options, weight=choice.mmi_weight)
+            return {**settings, "mmi_options": as_plain(used)}
+        return {k: v for k, v in settings.items() if k not in ("backward_model", "mmi_options")}
 
 
 def load_page_models(config: WebConfig) -> PageModels:

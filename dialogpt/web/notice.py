@@ -3,8 +3,8 @@
 from dialogpt.config.web import WebConfig
 
 HEADLINE = (
-    "This is a statistical model of conversations on the web. It may be wrong, rude or offensive, "
-    "and it knows nothing of you or of today."
+    "This is a statistical model of conversations between people. It may be wrong, rude or "
+    "offensive, and it knows nothing of you or of today."
 )
 
 

@@ -44,7 +44,7 @@ def build_page(
         talk = gr.State(Talk())
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
-                shown = _html(view.conversation(()), elem_id="conversation", autoscroll=True)
+                shown = _html(view.conversation(()), elem_id="conversation")
                 box = gr.Textbox(
                     placeholder="Write a message",
                     show_label=False,

@@ -50,7 +50,8 @@ class Service:
     Args:
         config: the limits.
         replies: what answers with a visitor's choice.
-        keep: is given each response, to store it; None where nothing is stored.
+        keep: is given each response and the choice it was made with, to store them; None where
+            nothing is stored.
         clock: as for RateLimiter.
     """
 
@@ -59,7 +60,7 @@ class Service:
         config: WebConfig,
         replies: Callable[[Choice], Replies],
         *,
-        keep: Callable[[Response], None] | None = None,
+        keep: Callable[[Response, Choice], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
@@ -106,8 +107,8 @@ class Service:
             choice: how to make the reply.
 
         Raises:
-            RefusalError: the model is busy, found nothing to say, or failed; the conversation
-                stays as it was.
+            RefusalError: the model is busy, found nothing to say, or failed, or the reply cannot
+                be stored as the operator wants; the conversation stays as it was.
         """
         turns = (*talk.turns, message)
         with self._gate.turn():
@@ -131,8 +132,7 @@ class Service:
             raise RefusalError(
                 "The model found nothing to say. Please try again, or in other words."
             )
-        if self._keep is not None:
-            self._keep(response)
+        self._store(response, choice)
         logger.info(
             "a message of %d characters, turn %d: %d candidates in %.2f s",
             len(message),
@@ -141,6 +141,18 @@ class Service:
             seconds,
         )
         return self._shortened((*turns, response.text), num_draws=talk.num_draws + 1), response
+
+    def _store(self, response: Response, choice: Choice) -> None:
+        """Store a response, where that is asked for; RefusalError if it cannot be done."""
+        if self._keep is None:
+            return
+        try:
+            self._keep(response, choice)
+        except OSError as error:
+            logger.error("no reply, because it cannot be stored: %s", error)
+            raise RefusalError(
+                "This page cannot store conversations at the moment, so it does not answer."
+            ) from error
 
     def _shortened(self, turns: tuple[str, ...], *, num_draws: int) -> Talk:
         # Whole exchanges go, so that the first turn is the visitor's always.

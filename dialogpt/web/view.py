@@ -36,7 +36,12 @@ def conversation(turns: Sequence[str], *, is_waiting: bool = False) -> Html:
         dots = element("span", element("i"), element("i"), element("i"), class_="dg-dots")
         words = element("span", "The model is at work", class_="dg-hidden")
         bubbles.append(element("div", dots, words, class_="dg-bubble dg-model"))
-    return element("div", *bubbles, class_="dg-talk")
+    talk = element("div", *bubbles, class_="dg-talk")
+    # Gradio keeps an element, and how far it is scrolled, while its tag is the same. With another
+    # tag it is a new one, which starts at its end: a message and its reply come into sight.
+    tag = "section" if is_waiting else "div"
+    # In the order of the keyboard, so that it scrolls without a mouse.
+    return element(tag, talk, class_="dg-view", tabindex="0")
 
 
 def _bubble(turn: str, *, speaker: int) -> Html:

@@ -20,6 +20,7 @@ from dialogpt.web.notice import HEADLINE, notices
 
 OWN_TAGS = {"div", "span", "bdi", "p", "i", "table", "thead", "tbody", "tr", "th", "td"}
 OWN_TAGS |= {"b", "dl", "dt", "dd", "details", "summary", "pre", "ul", "li", "header", "h1"}
+OWN_TAGS |= {"section"}
 OWN_ATTRIBUTES = {"class", "dir", "scope", "tabindex", "role", "data-label"}
 
 
