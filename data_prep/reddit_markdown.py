@@ -19,7 +19,7 @@ _FOREIGN_HIDDEN = re.compile("[\ue000-\ue07f]")
 
 # Without any of these a text holds no markdown, and six comments in ten stop here.
 _ANY_MARK = re.compile(r"[*_~`#>\\^|\[]")
-_LINE_MARK = re.compile(r"^[ \t]*+[-+=]", re.MULTILINE)
+_LINE_MARK = re.compile(r"(?:^|\r)[ \t]*+[-+=]", re.MULTILINE)
 
 _QUOTED_LINE = re.compile(
     r"^[ ]{0,3}(?:>|&(?:amp;)*+gt;)"  # a sign that the author escaped quotes as well
