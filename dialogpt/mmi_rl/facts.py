@@ -21,17 +21,17 @@ logger = logging.getLogger(__name__)
 def run_facts(config: TrainConfig, parts: PolicyParts, precision: str) -> dict[str, Any]:
     """Name -> plain value, for run.json and the page about the run."""
     assert config.mmi_rl is not None
-    device = parts.rollout.accelerator.device
+    device = parts.accelerator.device
     valid = parts.valid_contexts
     return {
-        "parameters": num_parameters(parts.rollout.policy),
+        "parameters": num_parameters(parts.model),
         "device": device_name(device) or device.type,
         "ranks": parts.identity.num_ranks,
         "precision": precision,
         "layout": config.batch.layout,
-        "train_dialogues": len(parts.loader.planner.lengths),
+        "train_dialogues": len(parts.train_loader.planner.lengths),
         "valid_dialogues": 0 if valid is None else len(valid.dataset),
-        "steps_an_epoch": parts.loader.planner.num_steps(0),
+        "steps_an_epoch": parts.train_loader.planner.num_steps(0),
         "total_steps": parts.total_steps,
         # What people copy, by the measure that the policy's replies are held to.
         "human_copy_rate": _human_copy_rate(valid, config.mmi_rl.copy_ngram),

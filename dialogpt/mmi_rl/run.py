@@ -1,47 +1,35 @@
 """TrainConfig with a section mmi_rl -> models, contexts, resume -> loop."""
 
-import logging
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from accelerate import Accelerator
-
-from dialogpt.checkpoint import ModelCard, RunFolder
 from dialogpt.command_line import UserError
 from dialogpt.config.decoding import MmiConfig
 from dialogpt.config.mmi_rl import MmiRlConfig
 from dialogpt.config.training import TrainConfig, token_budget
-from dialogpt.data.manifest import Manifest
 from dialogpt.decode.load import choose_dtype, load_model
 from dialogpt.decode.scorers import BackwardScorer
-from dialogpt.distributed import (
-    ResolvedPrecision,
-    num_ranks,
-    start_accelerator,
-    wait_for_all_ranks,
-)
-from dialogpt.folders import sole_use
+from dialogpt.distributed import num_ranks
 from dialogpt.mmi_rl.contexts import ContextLoader, ContextReader
 from dialogpt.mmi_rl.facts import describe, run_facts
 from dialogpt.mmi_rl.policy import PolicyModel
 from dialogpt.mmi_rl.rewards import BackwardReward
 from dialogpt.mmi_rl.rollout import RolloutParts
 from dialogpt.mmi_rl.trainer import PolicyParts, PolicyTrainer
-from dialogpt.records import write_json, write_text
-from dialogpt.run_log import FACTS_FILE, RunLog, noted_end
 from dialogpt.seeding import seed_everything
-from dialogpt.train.inputs import fingerprint, read_manifests
-from dialogpt.train.optim import build_optimizer
-from dialogpt.train.progress import Progress
+from dialogpt.train.inputs import fingerprint
 from dialogpt.train.run import build_model
-from dialogpt.train.settings import CONFIG_FILE, check_same_config, flat_settings
 from dialogpt.train.sharding import is_asked_for, place_model
-from dialogpt.train.state import Identity, read_state, restore_checkpoint
-from dialogpt.train.step import Updater
-from dialogpt.train.trackers import require_trackers, start_trackers
-
-logger = logging.getLogger(__name__)
+from dialogpt.train.start import (
+    Start,
+    first_card,
+    going_on,
+    learner,
+    read_former,
+    started,
+    write_facts,
+)
+from dialogpt.train.state import Identity
 
 
 def train(config: TrainConfig, resolved: str) -> int:
@@ -57,127 +45,43 @@ def train(config: TrainConfig, resolved: str) -> int:
     Raises:
         UserError: data, tokenizer, models or run folder are not what the config needs.
     """
-    assert config.mmi_rl is not None
-    require_trackers(config.trackers)
-    accelerator, precision = start_accelerator(config.precision)
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("dialogpt").setLevel(
-        logging.INFO if accelerator.is_main_process else logging.ERROR
-    )
+    mmi_rl = config.mmi_rl
+    assert mmi_rl is not None
     if is_asked_for():
         raise UserError(
             "FSDP: replies are drawn from a model that a device holds whole; take "
             "configs/accelerate/many_gpus.yaml"
         )
-    manifests = read_manifests(Path(config.data.shards))
-    output = Path(config.output)
-    check_same_config(output / CONFIG_FILE, resolved)
-    run_folder = RunFolder(output, keep_last=config.checkpoint.keep_last)
     config = replace(config, batch=replace(config.batch, layout="padded"))
-    with sole_use(output) if accelerator.is_main_process else nullcontext():
-        start = _Start(
-            manifests=manifests,
-            run_folder=run_folder,
-            accelerator=accelerator,
-            precision=precision,
-            checkpoint=next(reversed(run_folder.checkpoints()), None),
-        )
-        return _go_on(config, resolved, start)
+    with started(config, resolved) as start:
+        return _go_on(config, mmi_rl, start)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Start:
-    """What is known before a model is loaded.
-
-    Attributes:
-        manifests: of train and, where there are dialogues, valid.
-        run_folder: the run's.
-        accelerator: device, ranks, autocast.
-        precision: of the products.
-        checkpoint: the newest, from which the run goes on.
-    """
-
-    manifests: dict[str, Manifest]
-    run_folder: RunFolder
-    accelerator: Accelerator
-    precision: ResolvedPrecision
-    checkpoint: Path | None
-
-
-def _go_on(config: TrainConfig, resolved: str, start: _Start) -> int:
+def _go_on(config: TrainConfig, mmi_rl: MmiRlConfig, start: Start) -> int:
     """Train from the newest checkpoint, or from the beginning; as `train`, in a locked folder."""
-    mmi_rl, accelerator, checkpoint = config.mmi_rl, start.accelerator, start.checkpoint
-    assert mmi_rl is not None
-    output = start.run_folder.path
     identity = Identity(
         num_ranks=num_ranks(),
         shards=fingerprint(start.manifests["train"]),
         micro_batch_tokens=token_budget(config.batch),
     )
-    state = None if checkpoint is None else read_state(checkpoint, identity)
-    progress = Progress() if state is None else Progress.from_json(state["progress"])
-    if checkpoint is None:
-        progress.finished = noted_end(output)
-    elif accelerator.is_main_process:
-        start.run_folder.clean_up_after_kill()
-        if "valid" not in start.manifests:
-            start.run_folder.last_is_best()
-    if progress.finished:
-        logger.info("%s: training is finished: %s", output, progress.finished)
+    former = read_former(start, identity)
+    if former.progress.finished:
         return 0
     parts = _build(config, mmi_rl, start, identity)
     facts = run_facts(config, parts, start.precision)
-    if accelerator.is_main_process:
-        write_text(output / CONFIG_FILE, resolved)
-        write_json(output / FACTS_FILE, facts)
+    write_facts(start, facts)
     describe(config, mmi_rl, facts)
-    if checkpoint is not None and state is not None:
-        logger.info("Going on after step %d from %s", progress.step, checkpoint)
-        restore_checkpoint(
-            checkpoint,
-            state,
-            model=parts.rollout.policy,
-            optimizer=parts.optimizer,
-            accelerator=accelerator,
-        )
-    log = None
-    if accelerator.is_main_process:
-        log = RunLog(
-            output,
-            last_step=progress.step,
-            tensorboard=config.tensorboard,
-            trackers=start_trackers(
-                config.trackers,
-                output,
-                settings={**flat_settings(resolved), **facts},
-                resumed=progress.step > 0,
-            ),
-        )
-    try:
-        return PolicyTrainer(config, mmi_rl, replace(parts, log=log), progress).run()
-    finally:
-        if log is not None:
-            log.close()
+    with going_on(config, start, former, parts, facts) as parts:
+        return PolicyTrainer(config, mmi_rl, parts, former.progress).run()
 
 
 def _build(
-    config: TrainConfig, mmi_rl: MmiRlConfig, start: _Start, identity: Identity
+    config: TrainConfig, mmi_rl: MmiRlConfig, start: Start, identity: Identity
 ) -> PolicyParts:
     accelerator, manifests = start.accelerator, start.manifests
     manifest, shards = manifests["train"], Path(config.data.shards)
     rollout = _rollout_parts(config, mmi_rl, start)
-    policy = rollout.policy
-    optimizer = build_optimizer(
-        policy, config.optimizer, learning_rate=config.schedule.learning_rate
-    )
-    updater = Updater(
-        policy,
-        optimizer,
-        accelerator=accelerator,
-        max_grad_norm=config.optimizer.max_grad_norm,
-        failures=start.run_folder.path,
-    )
-    wait_for_all_ranks()  # the newest checkpoint is the same for all: none is written before
+    optimizer, updater = learner(config, start, rollout.policy)
     lengths = {
         "max_seq_len": config.data.max_seq_len,
         "max_new_tokens": mmi_rl.max_new_tokens,
@@ -200,30 +104,24 @@ def _build(
         )
     num_steps = sum(loader.planner.num_steps(epoch) for epoch in range(config.max_epochs))
     return PolicyParts(
+        model=rollout.policy,
         rollout=rollout,
         optimizer=optimizer,
         updater=updater,
-        loader=loader,
+        accelerator=accelerator,
+        train_loader=loader,
         valid_contexts=valid_contexts,
+        can_validate=valid_contexts is not None,
         run_folder=start.run_folder,
         log=None,
         tokenizer_folder=shards / "tokenizer",
-        card=ModelCard(
-            direction="forward",
-            max_seq_len=config.data.max_seq_len,
-            text_rules=manifest.text_rules,
-            tokenizer_kind=manifest.tokenizer_kind,
-            tokenizer_fingerprint=manifest.tokenizer_fingerprint,
-            eos_id=manifest.eos_id,
-            step=0,
-            valid_loss=None,
-        ),
+        card=first_card(config, manifest),
         identity=identity,
         total_steps=min(config.max_steps or num_steps, num_steps),
     )
 
 
-def _rollout_parts(config: TrainConfig, mmi_rl: MmiRlConfig, start: _Start) -> RolloutParts:
+def _rollout_parts(config: TrainConfig, mmi_rl: MmiRlConfig, start: Start) -> RolloutParts:
     """The models: as the run's checkpoint has the policy, or as it begins; the others as given."""
     accelerator, manifest = start.accelerator, start.manifests["train"]
     device = accelerator.device

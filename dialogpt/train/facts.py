@@ -10,14 +10,14 @@ from dialogpt import __version__
 from dialogpt.config.training import TrainConfig
 from dialogpt.distributed import ResolvedPrecision
 from dialogpt.models.gpt2 import num_parameters
-from dialogpt.train.loop import Parts
 from dialogpt.train.sharding import is_shared
+from dialogpt.train.trainer import TrainerParts
 from dialogpt.train.utilisation import Utilisation, build_utilisation, device_name
 
 logger = logging.getLogger(__name__)
 
 
-def utilisation_of(parts: Parts, precision: ResolvedPrecision) -> Utilisation | None:
+def utilisation_of(parts: TrainerParts, precision: ResolvedPrecision) -> Utilisation | None:
     """How speed becomes model FLOPs utilisation; None where the device's rate is not known."""
     return build_utilisation(
         parts.model,
@@ -28,7 +28,9 @@ def utilisation_of(parts: Parts, precision: ResolvedPrecision) -> Utilisation | 
     )
 
 
-def run_facts(config: TrainConfig, parts: Parts, precision: ResolvedPrecision) -> dict[str, Any]:
+def run_facts(
+    config: TrainConfig, parts: TrainerParts, precision: ResolvedPrecision
+) -> dict[str, Any]:
     """Name -> plain value.
 
     Args:
@@ -56,7 +58,7 @@ def run_facts(config: TrainConfig, parts: Parts, precision: ResolvedPrecision) -
     }
 
 
-def describe(config: TrainConfig, parts: Parts, precision: str) -> None:
+def describe(config: TrainConfig, parts: TrainerParts, precision: str) -> None:
     """Say what follows from the settings before anything runs for long."""
     planner = parts.train_loader.planner
     num_steps = planner.num_steps(0)

@@ -1,42 +1,33 @@
 """TrainConfig -> loaders, model, optimizer, resume -> loop."""
 
-import logging
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 
-from dialogpt.checkpoint import ModelCard, RunFolder, read_model_card, resolve_model_folder
+from dialogpt.checkpoint import read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config.training import ModelConfig, TrainConfig, token_budget
 from dialogpt.data.manifest import Manifest
-from dialogpt.distributed import (
-    ResolvedPrecision,
-    num_ranks,
-    start_accelerator,
-    wait_for_all_ranks,
-)
-from dialogpt.folders import sole_use
+from dialogpt.distributed import num_ranks
 from dialogpt.models.gpt2 import DialogueModel, build_gpt2, gpt2_sizes
-from dialogpt.records import write_json, write_text
-from dialogpt.run_log import FACTS_FILE, RunLog, noted_end
 from dialogpt.seeding import seed_everything
 from dialogpt.train.facts import describe, run_facts, utilisation_of
-from dialogpt.train.inputs import build_loaders, fingerprint, read_manifests
+from dialogpt.train.inputs import build_loaders, fingerprint
 from dialogpt.train.layout import with_layout
-from dialogpt.train.loop import Parts, Trainer
 from dialogpt.train.memory import with_budget
-from dialogpt.train.optim import build_optimizer
-from dialogpt.train.progress import Progress
-from dialogpt.train.settings import CONFIG_FILE, check_same_config, flat_settings
 from dialogpt.train.sharding import is_asked_for, place_model
-from dialogpt.train.state import Identity, read_state, restore_checkpoint
-from dialogpt.train.step import Updater
-from dialogpt.train.trackers import require_trackers, start_trackers
-
-logger = logging.getLogger(__name__)
+from dialogpt.train.start import (
+    Start,
+    first_card,
+    going_on,
+    learner,
+    read_former,
+    started,
+    write_facts,
+)
+from dialogpt.train.state import Identity
+from dialogpt.train.trainer import Trainer, TrainerParts
 
 
 def train(config: TrainConfig, resolved: str) -> int:
@@ -52,150 +43,65 @@ def train(config: TrainConfig, resolved: str) -> int:
     Raises:
         UserError: data, tokenizer, checkpoint or run folder are not what the config needs.
     """
-    require_trackers(config.trackers)
-    accelerator, precision = start_accelerator(config.precision)
-    logging.basicConfig(format="%(message)s")
-    # One voice: the other ranks would say the same; their errors are printed.
-    logging.getLogger("dialogpt").setLevel(
-        logging.INFO if accelerator.is_main_process else logging.ERROR
-    )
-    shards = Path(config.data.shards)
-    manifests = read_manifests(shards)
-    output = Path(config.output)
-    check_same_config(output / CONFIG_FILE, resolved)
-    run_folder = RunFolder(output, keep_last=config.checkpoint.keep_last)
-    with sole_use(output) if accelerator.is_main_process else nullcontext():
-        return _go_on(config, resolved, manifests, run_folder, accelerator, precision)
+    with started(config, resolved) as start:
+        return _go_on(config, start)
 
 
-def _go_on(
-    config: TrainConfig,
-    resolved: str,
-    manifests: dict[str, Manifest],
-    run_folder: RunFolder,
-    accelerator: Accelerator,
-    precision: ResolvedPrecision,
-) -> int:
+def _go_on(config: TrainConfig, start: Start) -> int:
     """Train from the newest checkpoint, or from the beginning; as `train`, in a locked folder."""
-    output = run_folder.path
-    checkpoint = next(reversed(run_folder.checkpoints()), None)
-    vocab_size = manifests["train"].vocab_size
-    sizes = gpt2_sizes(_model_source(config, checkpoint), vocab_size=vocab_size)
-    config = with_layout(config, sizes, precision=precision, device=accelerator.device)
+    device, manifest = start.accelerator.device, start.manifests["train"]
+    sizes = gpt2_sizes(_model_source(config, start.checkpoint), vocab_size=manifest.vocab_size)
+    config = with_layout(config, sizes, precision=start.precision, device=device)
     identity = Identity(
-        num_ranks=num_ranks(),
-        shards=fingerprint(manifests["train"]),
-        layout=config.batch.layout,
+        num_ranks=num_ranks(), shards=fingerprint(manifest), layout=config.batch.layout
     )
-    state = None if checkpoint is None else read_state(checkpoint, identity)
-    progress = Progress() if state is None else Progress.from_json(state["progress"])
-    if checkpoint is None:
-        progress.finished = noted_end(output)
-    if checkpoint is not None and accelerator.is_main_process:
-        run_folder.clean_up_after_kill()
-        if "valid" not in manifests:
-            run_folder.last_is_best()
-    if progress.finished:
-        logger.info("%s: training is finished: %s", output, progress.finished)
+    former = read_former(start, identity)
+    if former.progress.finished:
         return 0
-
     config = with_budget(
         config,
         sizes,
-        device=accelerator.device,
-        precision=precision,
+        device=device,
+        precision=start.precision,
         num_shares=num_ranks() if is_asked_for() else 1,
-        former=None if state is None else state.get("micro_batch_tokens"),
+        former=None if former.state is None else former.state.get("micro_batch_tokens"),
     )
     identity = replace(identity, micro_batch_tokens=token_budget(config.batch))
-    parts = _build(config, manifests, run_folder, accelerator, identity, checkpoint)
-    parts = replace(parts, utilisation=utilisation_of(parts, precision))
-    facts = run_facts(config, parts, precision)
-    if accelerator.is_main_process:
-        write_text(output / CONFIG_FILE, resolved)
-        write_json(output / FACTS_FILE, facts)
-    describe(config, parts, precision)
-    if checkpoint is not None and state is not None:
-        logger.info("Going on after step %d from %s", progress.step, checkpoint)
-        restore_checkpoint(
-            checkpoint,
-            state,
-            model=parts.model,
-            optimizer=parts.optimizer,
-            accelerator=accelerator,
-        )
-    log = None
-    if accelerator.is_main_process:
-        log = RunLog(
-            output,
-            last_step=progress.step,
-            tensorboard=config.tensorboard,
-            trackers=start_trackers(
-                config.trackers,
-                output,
-                settings={**flat_settings(resolved), **facts},
-                resumed=progress.step > 0,
-            ),
-        )
-    try:
-        return Trainer(config, replace(parts, log=log), progress).run()
-    finally:
-        if log is not None:
-            log.close()
+    parts = _build(config, start, identity)
+    parts = replace(parts, utilisation=utilisation_of(parts, start.precision))
+    facts = run_facts(config, parts, start.precision)
+    write_facts(start, facts)
+    describe(config, parts, start.precision)
+    with going_on(config, start, former, parts, facts) as parts:
+        return Trainer(config, parts, former.progress).run()
 
 
-def _build(
-    config: TrainConfig,
-    manifests: dict[str, Manifest],
-    run_folder: RunFolder,
-    accelerator: Accelerator,
-    identity: Identity,
-    checkpoint: Path | None,
-) -> Parts:
-    manifest = manifests["train"]
-    loaders = build_loaders(config, manifests, rank=accelerator.process_index)
+def _build(config: TrainConfig, start: Start, identity: Identity) -> TrainerParts:
+    accelerator, manifest = start.accelerator, start.manifests["train"]
+    loaders = build_loaders(config, start.manifests, rank=accelerator.process_index)
     seed_everything(config.seed)  # without the rank: all ranks begin with the same weights
-    model = build_model(config, manifest, checkpoint)
+    model = build_model(config, manifest, start.checkpoint)
     seed_everything(config.seed, rank=accelerator.process_index)
     place_model(model, accelerator)
-    optimizer = build_optimizer(
-        model, config.optimizer, learning_rate=config.schedule.learning_rate
-    )
-    updater = Updater(
-        model,
-        optimizer,
-        accelerator=accelerator,
-        max_grad_norm=config.optimizer.max_grad_norm,
-        failures=run_folder.path,
-    )
-    wait_for_all_ranks()  # the newest checkpoint is the same for all: none is written before
-    card = ModelCard(
-        direction=config.direction,
-        max_seq_len=config.data.max_seq_len,
-        text_rules=manifest.text_rules,
-        tokenizer_kind=manifest.tokenizer_kind,
-        tokenizer_fingerprint=manifest.tokenizer_fingerprint,
-        eos_id=manifest.eos_id,
-        step=0,
-        valid_loss=None,
-    )
+    optimizer, updater = learner(config, start, model)
     planner = loaders["train"].planner
     limit = config.max_steps or None
     total_steps = 0
     for epoch in range(config.max_epochs):
         if limit is None or total_steps < limit:
             total_steps += planner.num_steps(epoch)
-    return Parts(
+    return TrainerParts(
         model=model,
         optimizer=optimizer,
         updater=updater,
         accelerator=accelerator,
         train_loader=loaders["train"],
         valid_loader=loaders.get("valid"),
-        run_folder=run_folder,
+        can_validate="valid" in loaders,
+        run_folder=start.run_folder,
         log=None,
         tokenizer_folder=Path(config.data.shards) / "tokenizer",
-        card=card,
+        card=first_card(config, manifest),
         identity=identity,
         total_steps=total_steps if limit is None else min(limit, total_steps),
     )

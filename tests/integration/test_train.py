@@ -175,7 +175,7 @@ def test_a_run_goes_on_without_the_checkpoint_it_began_from(trained, folder):
 def test_speed_counts_the_steps_of_this_process_only(folder, monkeypatch):
     """A line after going on sums over steps of the former process too, whose time is not known."""
     ticks = itertools.count()
-    monkeypatch.setattr("dialogpt.train.loop.perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr("dialogpt.train.trainer.perf_counter", lambda: float(next(ticks)))
     settings = {
         name: merged(
             tiny_settings(folder / "shards", folder / name),

@@ -33,10 +33,10 @@ from dialogpt.sweep.plan import (
     short_recipe,
     training_command,
 )
-from dialogpt.train.loop import Trainer
 from dialogpt.train.progress import Progress, Totals
 from dialogpt.train.schedule import learning_rate
 from dialogpt.train.step import TrainingDivergedError
+from dialogpt.train.trainer import Trainer
 
 
 def recipe(name="small", *options):
