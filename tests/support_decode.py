@@ -1,8 +1,14 @@
-"""Tiny GPT-2s for the tests of decoding: wild weights, so that no two tokens are as likely."""
+"""Tiny GPT-2s for the tests of decoding: wild weights, so that no two tokens are as likely.
 
+Besides, the commands that use them.
+"""
+
+import io
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
 import torch
 from tokenizers import pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -75,3 +81,33 @@ def save_model_folder(
         )
         write_json(folder / CARD_FILE, asdict(card))
     return folder
+
+
+Run = Callable[..., tuple[str, str]]
+"""Words of a command, what is typed, and the exit code to expect -> what it says on both pipes."""
+
+
+def in_process(
+    main: Callable[[], None],
+    *first_words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """A command with bytes on its standard input, without the seconds that importing takes."""
+
+    def run(*words: str, typed: str | bytes = "", expected_exit: int = 0) -> tuple[str, str]:
+        data = typed if isinstance(typed, bytes) else typed.encode()
+        monkeypatch.setattr("sys.argv", [*first_words, *words])
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+        capsys.readouterr()
+        exit_code = 0
+        try:
+            main()
+        except SystemExit as end:
+            exit_code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        assert exit_code == expected_exit, err
+        return out, err
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return run

@@ -47,13 +47,13 @@ def train(config: TrainConfig, resolved: str) -> int:
     """
     mmi_rl = config.mmi_rl
     assert mmi_rl is not None
-    if is_asked_for():
-        raise UserError(
-            "FSDP: replies are drawn from a model that a device holds whole; take "
-            "configs/accelerate/many_gpus.yaml"
-        )
     config = replace(config, batch=replace(config.batch, layout="padded"))
     with started(config, resolved) as start:
+        if is_asked_for():
+            raise UserError(
+                "FSDP: replies are drawn from a model that a device holds whole; take "
+                "configs/accelerate/many_gpus.yaml"
+            )
         return _go_on(config, mmi_rl, start)
 
 

@@ -1,18 +1,16 @@
 """The command itself: a terminal, a pipe, hostile lines, and the model talking to itself."""
 
-import io
 import json
 import os
 import re
 import select
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support_decode import save_model_folder
+from support_decode import Run, in_process, save_model_folder
 
 from dialogpt.chat import main
 from dialogpt.command_line import parse_config
@@ -38,31 +36,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-Run = Callable[..., tuple[str, str]]
-
-
 @pytest.fixture
 def chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], runs: Path) -> Run:
     """The command with bytes on its standard input, in the folder of the models."""
-
-    def run(*words: str, typed: str | bytes = "", expected_exit: int = 0) -> tuple[str, str]:
-        data = typed if isinstance(typed, bytes) else typed.encode()
-        monkeypatch.setattr("sys.argv", ["chat", *words])
-        source = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
-        monkeypatch.setattr("sys.stdin", source)
-        capsys.readouterr()
-        exit_code = 0
-        try:
-            main()
-        except SystemExit as end:
-            exit_code = int(end.code or 0)
-        out, err = capsys.readouterr()
-        assert exit_code == expected_exit, err
-        return out, err
-
     monkeypatch.chdir(runs)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    return run
+    return in_process(main, "chat", monkeypatch=monkeypatch, capsys=capsys)
 
 
 def record_of(path: Path) -> dict[str, Any]:

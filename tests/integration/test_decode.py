@@ -1,17 +1,15 @@
 """The command itself, as a process: files, a pipe, a terminal, and what it says when it fails."""
 
-import io
 import json
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support_decode import save_model_folder, tiny_tokenizer
+from support_decode import Run, in_process, save_model_folder, tiny_tokenizer
 
 from dialogpt.command_line import parse_config
 from dialogpt.config.decoding import DecodeConfig
@@ -34,29 +32,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return ["--model", str(forward.parent), "--backward_model", str(backward.parent)]
 
 
-Run = Callable[..., tuple[str, str]]
-
-
 @pytest.fixture
 def decode(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command, without the five seconds that a process takes to import everything."""
-
-    def run(*words: str, typed: str = "", expected_exit: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr("sys.argv", ["decode", "--device", "cpu", *words])
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
-        capsys.readouterr()
-        exit_code = 0
-        try:
-            main()
-        except SystemExit as end:
-            exit_code = int(end.code or 0)
-        out, err = capsys.readouterr()
-        assert exit_code == expected_exit, err
-        return out, err
-
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    return run
+    return in_process(main, "decode", "--device", "cpu", monkeypatch=monkeypatch, capsys=capsys)
 
 
 def write_contexts(path: Path) -> str:

@@ -9,7 +9,15 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from support_train import byte_tokenizer, merged, tiny_settings, write_shards
+from support_train import (
+    byte_tokenizer,
+    free_port,
+    launch_command,
+    merged,
+    run_to_end,
+    tiny_settings,
+    write_shards,
+)
 from transformers import GPT2LMHeadModel
 
 from dialogpt.checkpoint import ModelCard, read_model_card, write_model_folder
@@ -178,3 +186,12 @@ def test_what_does_not_go_together_is_refused(folder, capsys):
             parse_config(TrainConfig, ["--config", str(path)], prog="train")
         assert ended.value.code == 2
         assert message in capsys.readouterr().err
+
+
+def test_weights_that_ranks_share_are_refused(folder):
+    options = ["--num_processes", "2", "--main_process_port", free_port()]
+    command = launch_command(settings(folder, "shared"), folder, "fsdp.yaml", *options)
+    ended = run_to_end(command, folder)
+    assert ended.returncode != 0
+    assert "error: FSDP: replies are drawn from a model that a device holds whole" in ended.stderr
+    assert "Traceback" not in ended.stderr.partition("error: FSDP")[0]
