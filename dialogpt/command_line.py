@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import yaml
-from jsonargparse import ActionYesNo, ArgumentParser, set_parsing_settings
+from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser, set_parsing_settings
 
 from dialogpt.records import RecordError
 
@@ -57,7 +57,15 @@ def parse_config(
         mistake = _mistake_in(file, config_class)
         if mistake:
             parser.error(f"{file}: {mistake}")
-    options = parser.parse_args(_with_brackets(_with_plain_flags(words, flags), config_class))
+    words = _with_brackets(_with_plain_flags(words, flags), config_class)
+    parser.exit_on_error = False
+    try:
+        options = parser.parse_args(words)
+    except ArgumentError as error:
+        message = _with_culprit(parser, words, error.message)
+        parser.exit_on_error = True
+        parser.error(message)
+    parser.exit_on_error = True
     try:
         # jsonargparse hides a field named like a method of its namespaces ("keys") behind a mark.
         values = {
@@ -71,6 +79,19 @@ def parse_config(
     resolved = yaml.safe_load(parser.dump(options, skip_validation=True))
     resolved.pop("config", None)
     return config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+
+
+def _with_culprit(parser: ArgumentParser, words: Sequence[str], message: str) -> str:
+    """What a parser says of the words, after the name of the config file that is at fault."""
+    if "are required" in message:  # need not stand in a file
+        return message
+    for file in _config_files(words):
+        try:
+            parser.parse_args(["--config", str(file)])
+        except ArgumentError as alone:
+            if alone.message == message:
+                return f"{file}: {message}"
+    return message
 
 
 def _with_underscores(argv: Sequence[str]) -> list[str]:

@@ -31,6 +31,20 @@ _UNSPACED = (
     (0xF900, 0xFAFF),
     (0x20000, 0x3FFFF),
 )
+# Default_Ignorable_Code_Point of Unicode, where the category does not say it (Cf): joiners of
+# graphemes, fillers of Hangul and Khmer, selectors of how a character is drawn.
+_NEVER_DRAWN = (
+    (0x034F, 0x034F),
+    (0x115F, 0x1160),
+    (0x17B4, 0x17B5),
+    (0x180B, 0x180F),
+    (0x2065, 0x2065),
+    (0x3164, 0x3164),
+    (0xFE00, 0xFE0F),
+    (0xFFA0, 0xFFA0),
+    (0xFFF0, 0xFFF8),
+    (0xE0000, 0xE0FFF),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,8 +187,8 @@ def _tokens(text: str) -> list[str]:
         category = unicodedata.category(character)
         if category in ("Cc", "Cf") and not character.isspace():
             continue  # "id\u200diot" reads like "idiot"
-        if "\ufe00" <= character <= "\ufe0f":
-            continue  # how an emoji is drawn, not which
+        if _is_never_drawn(character):
+            continue
         is_word = category[0] in "LMN" and not _is_unspaced(character)
         if is_word and goes_on:
             tokens[-1] += character
@@ -182,6 +196,10 @@ def _tokens(text: str) -> list[str]:
             tokens.append(character)
         goes_on = is_word
     return tokens
+
+
+def _is_never_drawn(character: str) -> bool:
+    return character >= "\u034f" and any(a <= ord(character) <= b for a, b in _NEVER_DRAWN)
 
 
 def _is_unspaced(character: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from dialogpt.checkpoint import STATE_FILE, RunFolder
 from dialogpt.command_line import UserError, require_folder
 from dialogpt.run_log import METRICS_FILE, noted_end, read_facts, read_metrics
-from dialogpt.train.settings import CONFIG_FILE, flat_settings
+from dialogpt.train.settings import CONFIG_FILE, read_settings
 
 Record = dict[str, Any]
 """A line of metrics.jsonl."""
@@ -127,7 +127,7 @@ def read_run(folder: Path) -> Run:
         folder=folder,
         train=[record for record in records if record["kind"] == "train"],
         valid=[record for record in records if record["kind"] == "valid"],
-        settings=flat_settings(config.read_text(encoding="utf-8")) if config.is_file() else {},
+        settings=read_settings(config) if config.is_file() else {},
         facts=read_facts(folder),
         finished=_finished(folder),
         failures=sorted(path.name for path in folder.glob("failed-step-*")),

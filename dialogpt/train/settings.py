@@ -37,7 +37,7 @@ def check_same_config(path: Path, resolved: str) -> None:
     """
     if not path.is_file():
         return
-    former = flat_settings(path.read_text(encoding="utf-8"))
+    former = read_settings(path)
     now = flat_settings(resolved)
     differing = [
         f"{key}: {former.get(key)!r} there, {now.get(key)!r} here"
@@ -49,6 +49,21 @@ def check_same_config(path: Path, resolved: str) -> None:
             f"{path.parent}: expected the settings that the run began with, found other ones "
             f"({'; '.join(differing)}); name another --output, or give the former settings"
         )
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Dotted name -> value of a run's config.yaml.
+
+    Raises:
+        UserError: it is no YAML, or no settings.
+    """
+    try:
+        return flat_settings(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, AttributeError) as error:
+        raise UserError(
+            f"{path}: expected the settings that a run began with, as lines of `name: value`, "
+            "found something else; put back what the run wrote"
+        ) from error
 
 
 def flat_settings(resolved: str) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """What a visitor should know about the model: the lines of its card, from what its folder says."""
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-import yaml
-
 from dialogpt.checkpoint import ModelCard, read_model_card
+from dialogpt.command_line import UserError
 from dialogpt.decode.load import LoadedModel
+from dialogpt.train.settings import CONFIG_FILE, read_settings
+
+logger = logging.getLogger(__name__)
 
 README = "README.md"
 _MOST_README_CHARS = 20_000
@@ -85,25 +88,27 @@ def _training(folder: Path, card: ModelCard | None) -> list[tuple[str, str]]:
         nats = card.valid_loss
         loss = f"{nats:.3f} nats a token (perplexity {math.exp(min(nats, 700.0)):,.1f})"
         lines.append(("Loss on held-out dialogues", loss))
-    run = _run_config(folder)
-    shards = run.get("data", {}).get("shards") if isinstance(run.get("data"), dict) else None
+    run = _run_settings(folder)
+    shards, start = run.get("data.shards"), run.get("model.init")
     if isinstance(shards, str):
         lines.append(("Training data", display_name(shards)))
-    start = run.get("model", {}).get("init") if isinstance(run.get("model"), dict) else None
     if isinstance(start, str):
         words = "random weights" if start == "scratch" else display_name(start)
         lines.append(("Started from", words))
     return lines
 
 
-def _run_config(folder: Path) -> dict[str, Any]:
-    """The configuration of the training run that a model folder is a part of; {} if it is none."""
+def _run_settings(folder: Path) -> dict[str, Any]:
+    """The settings of the training run that a model folder is a part of; {} if it is none."""
     # runs/NAME/forward/best, as a run is resolved, or its target in models/.
     for parent in list(folder.parents)[:2]:
-        path = parent / "config.yaml"
+        path = parent / CONFIG_FILE
         if path.is_file():
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return values if isinstance(values, dict) else {}
+            try:
+                return read_settings(path)
+            except UserError as error:  # the model talks all the same
+                logger.warning("%s", error)
+                return {}
     return {}
 
 

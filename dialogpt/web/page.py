@@ -154,7 +154,7 @@ class _Handlers:
         self, request: gr.Request, message: str, talk: Talk, *values: Any
     ) -> Iterator[tuple[Any, ...]]:
         """Answer what was typed; first shows it."""
-        yield from self._answered(talk, message, values, request, typed=True)
+        yield from self._answered(talk, message, values, request)
 
     def draw_again(
         self, request: gr.Request, talk: Talk, *values: Any
@@ -164,16 +164,23 @@ class _Handlers:
             yield _unchanged(view.status("There is no reply yet to draw again."))
             return
         before, message = talk.without_last_exchange(), talk.turns[-2]
-        yield from self._answered(before, message, values, request, typed=False)
+        yield from self._answered(before, message, values, request, redrawn=talk)
 
     def start_over(self) -> tuple[Any, ...]:
         """An empty conversation."""
         return Talk(), view.conversation(()), "", view.status(""), view.candidates(None)
 
     def _answered(
-        self, talk: Talk, message: str, values: tuple[Any, ...], request: gr.Request, *, typed: bool
+        self,
+        talk: Talk,
+        message: str,
+        values: tuple[Any, ...],
+        request: gr.Request,
+        *,
+        redrawn: Talk | None = None,
     ) -> Iterator[tuple[Any, ...]]:
-        box = "" if typed else gr.skip()
+        # redrawn: the conversation whose last reply is drawn again, and which stays if none comes.
+        box = gr.skip() if redrawn else ""
         try:
             given = dict(zip(self._names, values, strict=True))
             choice = checked_choice(given, self._limits, has_mmi=self._has_mmi)
@@ -187,8 +194,8 @@ class _Handlers:
             longer, response = self._service.answer(talk, cleaned, choice)
         except RefusalError as refusal:
             # What was typed goes back to where it can be sent again.
-            before = view.conversation(talk.turns)
-            box = message if typed else gr.skip()
+            before = view.conversation((redrawn or talk).turns)
+            box = gr.skip() if redrawn else message
             yield gr.skip(), before, box, view.status(str(refusal)), gr.skip()
             return
         shown = view.conversation(longer.turns)

@@ -184,6 +184,19 @@ def test_sliders_another_reply_and_starting_over(visitor: Visitor, replies: Fixe
     assert replies.asked[-1] == (("new",), 0)
 
 
+def test_a_reply_that_could_not_be_drawn_again_stays(
+    visitor: Visitor, replies: FixedReplies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor.say("hello")
+    before = visitor.bubbles()
+    monkeypatch.setattr(replies, "texts", [""])
+    visitor.tab.get_by_role("button", name="Another reply").click()
+    visitor.tab.wait_for_selector(".dg-status")
+    assert "nothing to say" in visitor.tab.inner_text("#status")
+    assert visitor.bubbles() == before
+    assert len(before) == 2
+
+
 def test_nothing_is_wider_than_a_phone(browser: Any, address: str) -> None:
     phone = Visitor(browser, address, width=360)
     phone.say("a" * 300)

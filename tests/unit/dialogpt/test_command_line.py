@@ -103,6 +103,28 @@ def test_a_file_that_is_no_settings_is_named(content, message, is_joined, tmp_pa
     assert f"error: {path}: expected {message}" in capsys.readouterr().err
 
 
+def test_a_file_with_a_wrong_value_is_named(tmp_path, capsys):
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("seed: 1\n")
+    bad.write_text("model: {dropout: high}\n")
+    with pytest.raises(SystemExit) as stopped:
+        parse("--config", str(good), "--config", str(bad))
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert f'error: {bad}: Parser key "model.dropout"' in said
+    assert str(good) not in said
+
+
+@pytest.mark.parametrize("options", [["--model.dropout", "high"], ["--seed"], []])
+def test_a_file_is_not_named_for_what_is_wrong_elsewhere(options, tmp_path, capsys):
+    good = tmp_path / "good.yaml"
+    good.write_text("output: o\nmodel: {dropout: 0.5}\n")
+    with pytest.raises(SystemExit) as stopped:  # data.shards is missing, too
+        parse_config(TrainConfig, ["--config", str(good), *options], prog="train")
+    assert stopped.value.code == 2
+    assert str(good) not in capsys.readouterr().err
+
+
 def test_a_file_may_have_dotted_keys_and_name_another_file(tmp_path):
     (tmp_path / "one.yaml").write_text("model.num_layers: 5\n")
     (tmp_path / "two.yaml").write_text("config: one.yaml\nseed: 3\n")

@@ -47,6 +47,7 @@ def found(phrase: str, text: str) -> bool:
         ("café", "CAFE\u0301"),
         ("strasse", "Straße"),
         ("idiot", "id\u200diot, id\u00adiot"),
+        *(("idiot", f"id{mark}iot") for mark in "\u034f\u115f\u17b4\u180c\u3164\uffa0\U000e0101"),
         ("f***", "what the f***?"),
         (":-(", "well:-("),
         ("👍🏽", "ok👍🏽ok"),

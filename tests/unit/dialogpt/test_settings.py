@@ -37,3 +37,10 @@ def test_every_other_difference_is_named_with_both_values(path):
     now = {**FORMER, "seed": 1, "data": {"shards": "t", "num_workers": 2}}
     with pytest.raises(UserError, match=r"data.shards: 's' there, 't' here; seed: 0 there, 1 here"):
         check_same_config(path, yaml.safe_dump(now))
+
+
+@pytest.mark.parametrize("content", ["model: [\n", "- a\n", "", "\xff"])
+def test_a_broken_file_is_named(path, content):
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(UserError, match=r"config\.yaml: expected the settings .*; put back what"):
+        check_same_config(path, yaml.safe_dump(FORMER))

@@ -131,6 +131,17 @@ def test_what_a_filter_dropped_is_counted_and_not_shown():
     assert "curse" not in some + none
 
 
+def test_a_broken_config_of_the_run_costs_the_card_only_its_lines(tmp_path, caplog):
+    run = tmp_path / "forward"
+    save_model_folder(run / "best", seed=1)
+    (run / "config.yaml").write_text("data: [\n")
+    loaded = load_model(str(run), "forward", device=torch.device("cpu"), dtype=torch.float32)
+    lines = dict(model_card(loaded).lines)
+    assert "Trained" in lines
+    assert "Training data" not in lines
+    assert "config.yaml: expected the settings" in caplog.text
+
+
 def test_the_card_says_what_the_folder_says(tmp_path):
     run = tmp_path / "mine" / "forward"
     best = save_model_folder(run / "best", seed=1)
