@@ -18,7 +18,7 @@ from typing import Protocol
 
 import sentencepiece
 from tokenizers import Tokenizer as FastTokenizer
-from tokenizers import decoders, models, pre_tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from dialogpt.command_line import UserError
 from dialogpt.records import write_json
@@ -342,3 +342,13 @@ def _write_description(folder: Path, tokenizer: Tokenizer) -> None:
             "fingerprint": tokenizer.fingerprint,
         },
     )
+
+
+def bert_words(text: str) -> list[str]:
+    """What BERT-uncased takes for words, before it cuts them into pieces: without case and accents.
+
+    Devlin et al. 2019, arXiv:1810.04805: blanks and punctuation end a word, and each character of
+    punctuation and each Chinese one is a word.
+    """
+    normalized = normalizers.BertNormalizer(lowercase=True).normalize_str(text)
+    return [word for word, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(normalized)]

@@ -9,8 +9,8 @@ import torch
 from dialogpt import __version__
 from dialogpt.config.mmi_rl import MmiRlConfig
 from dialogpt.config.training import TrainConfig
+from dialogpt.copying import copied_share
 from dialogpt.mmi_rl.contexts import ContextReader
-from dialogpt.mmi_rl.rewards import copied_share
 from dialogpt.mmi_rl.trainer import PolicyParts
 from dialogpt.models.gpt2 import num_parameters
 from dialogpt.train.utilisation import device_name

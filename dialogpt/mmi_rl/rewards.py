@@ -1,4 +1,4 @@
-"""What a reply is worth, and what it copies. Shapes: C contexts, S samples of each."""
+"""What a reply is worth. Shapes: C contexts, S samples of each."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialogpt.config.mmi_rl import MmiRlConfig
+from dialogpt.copying import ngrams
 from dialogpt.decode.contexts import Context
 from dialogpt.decode.replies import GeneratedReply
 from dialogpt.decode.scorers import BackwardScorer
@@ -14,37 +15,14 @@ from dialogpt.records import Hypothesis
 Floats = NDArray[np.float64]
 
 
-def copied_share(reply: Sequence[int], turns: Iterable[Sequence[int]], n: int) -> float:
-    """Share of a reply's n-grams that stand in one of the turns, in [0, 1].
-
-    Every place of the reply counts, repeated ones too. A reply shorter than n is one n-gram of its
-    own length. No n-gram reaches over the end of a turn.
-
-    Args:
-        reply: token ids, without the end of turn; the share of none is 0.
-        turns: token ids of each turn of the source.
-        n: at least 1.
-    """
-    n = min(n, len(reply))
-    if n == 0:
-        return 0.0
-    known = {ngram for turn in turns for ngram in _ngrams(turn, n)}
-    found = [ngram in known for ngram in _ngrams(reply, n)]
-    return sum(found) / len(found)
-
-
 def distinct_ngrams(replies: Iterable[Sequence[int]], n: int) -> tuple[int, int]:
     """Different n-grams in all replies together, and all of them.
 
     Their ratio is Dist-n (Li et al. 2016, arXiv:1510.03055), here of tokens. It falls as replies
     become more, so only equal numbers of replies compare.
     """
-    ngrams = [ngram for reply in replies for ngram in _ngrams(reply, n)]
-    return len(set(ngrams)), len(ngrams)
-
-
-def _ngrams(ids: Sequence[int], n: int) -> list[tuple[int, ...]]:
-    return [tuple(ids[start : start + n]) for start in range(len(ids) - n + 1)]
+    found = [ngram for reply in replies for ngram in ngrams(reply, n)]
+    return len(set(found)), len(found)
 
 
 def advantages(objectives: Floats) -> Floats:

@@ -9,18 +9,13 @@ from accelerate import Accelerator
 
 from dialogpt.config.decoding import GenerationConfig
 from dialogpt.config.mmi_rl import MmiRlConfig
+from dialogpt.copying import copied_share
 from dialogpt.decode.generate import generate
 from dialogpt.decode.replies import GeneratedReply
 from dialogpt.distributed import sum_over_ranks
 from dialogpt.mmi_rl.contexts import SourceContext
 from dialogpt.mmi_rl.policy import PolicyModel, SampledBatch, lay_replies, token_log_probs
-from dialogpt.mmi_rl.rewards import (
-    BackwardReward,
-    Floats,
-    advantages,
-    copied_share,
-    distinct_ngrams,
-)
+from dialogpt.mmi_rl.rewards import BackwardReward, Floats, advantages, distinct_ngrams
 from dialogpt.models.gpt2 import DialogueModel
 
 

@@ -15,10 +15,11 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from dialogpt.config.mmi_rl import MmiRlConfig
+from dialogpt.copying import copied_share
 from dialogpt.decode.replies import GeneratedReply
 from dialogpt.mmi_rl.contexts import SourceContext
 from dialogpt.mmi_rl.policy import PolicyModel, lay_replies, token_log_probs
-from dialogpt.mmi_rl.rewards import advantages, copied_share
+from dialogpt.mmi_rl.rewards import advantages
 from dialogpt.mmi_rl.rollout import RolloutParts, draw_rollout, rollout_metrics
 
 EOS = 0

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dialogpt.mmi_rl.rewards import advantages, copied_share, distinct_ngrams
+from dialogpt.copying import copied_share
+from dialogpt.mmi_rl.rewards import advantages, distinct_ngrams
 
 
 @pytest.mark.parametrize(

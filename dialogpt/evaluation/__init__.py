@@ -1,0 +1,1 @@
+"""Automatic evaluation: hypotheses and references -> numbers with their uncertainty."""

@@ -1,0 +1,206 @@
+"""How sure a value and a difference of two systems are: bootstrap and jackknife over segments.
+
+Bootstrap: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; for systems that answer
+the same segments Koehn, "Statistical Significance Tests for Machine Translation Evaluation", 2004.
+The delete-a-group jackknife: Kott, "The Delete-a-Group Jackknife", Journal of Official Statistics
+17(4), 2001; Shao and Tu, "The Jackknife and Bootstrap", 1995, chapter 5. It takes the place of
+the bootstrap where repeated segments alone change a value, as they do the share of n-grams that are
+distinct.
+
+What is drawn is a group of segments: one segment up to `measure.MOST_GROUPS` of them.
+
+Shapes: G groups, S sums, V values, J groups left out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from math import erfc, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialogpt.evaluation.measure import Floats, JackknifedMetrics, Metrics, SummedMetrics
+
+_LEVEL = 0.95
+_Z = 1.959963984540054
+"""The normal distribution has _LEVEL of its mass within so many standard deviations."""
+_WEIGHTS_AT_ONCE = 1 << 21
+_MOST_KEPT = 1 << 25
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """A 95 % confidence interval; nan where a value is, or where there is only one segment."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """A value of one system less that of another on the same segments; nan as in `Interval`.
+
+    Attributes:
+        value: the difference.
+        low, high: its 95 % confidence interval.
+        p: two-sided: of a difference at least as far from 0 if there were none. Not corrected for
+            the number of comparisons.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def intervals(metrics: Metrics, *, draws: int = 1000, seed: int) -> list[Interval]:
+    """Of each value: percentiles of the bootstrap, or normal with the jackknife's deviation.
+
+    Args:
+        metrics: of one system.
+        draws: how often G groups are drawn with replacement.
+        seed: of the draws.
+    """
+    if isinstance(metrics, JackknifedMetrics):
+        return _normal_intervals(metrics.values(), _standard_errors(metrics.left_out))
+    (drawn,) = _drawn([metrics], draws, seed)
+    return _percentiles(metrics.values(), drawn)
+
+
+def paired(a: Metrics, b: Metrics, *, draws: int = 1000, seed: int) -> list[Difference]:
+    """The values of a less those of b.
+
+    The bootstrap draws the same groups for both. Its p-value is the share of draws whose difference
+    d* is at least as far from the difference d of all segments as that is from 0,
+    #{|d* - d| >= |d|} / draws, as DialoGPT's Table 7 has it. The jackknife's is that of a normal
+    distribution.
+
+    Args:
+        a: of one system.
+        b: the same metrics of another one on the same segments.
+        draws: how often G groups are drawn with replacement.
+        seed: of the draws.
+
+    Raises:
+        ValueError: they are not the same metrics, or not of as many segments.
+    """
+    if a.names != b.names:
+        raise ValueError(f"expected the same metrics, found {a.names} and {b.names}")
+    differences = a.values() - b.values()
+    if isinstance(a, JackknifedMetrics) and isinstance(b, JackknifedMetrics):
+        _require_same_number(len(a.left_out), len(b.left_out))
+        errors = _standard_errors(a.left_out - b.left_out)
+        between = _normal_intervals(differences, errors)
+        p_values = [_normal_p(d, error) for d, error in zip(differences, errors, strict=True)]
+    elif isinstance(a, SummedMetrics) and isinstance(b, SummedMetrics):
+        _require_same_number(len(a.sums), len(b.sums))
+        of_a, of_b = _drawn([a, b], draws, seed)
+        between = _percentiles(differences, of_a - of_b)
+        p_values = [
+            _centred_p(d, drawn) for d, drawn in zip(differences, (of_a - of_b).T, strict=True)
+        ]
+    else:
+        raise ValueError(f"expected the same kind of metrics, found {type(a)} and {type(b)}")
+    return [
+        Difference(value=float(value), low=interval.low, high=interval.high, p=p)
+        for value, interval, p in zip(differences, between, p_values, strict=True)
+    ]
+
+
+def _require_same_number(a: int, b: int) -> None:
+    if a != b:
+        raise ValueError(f"expected the same segments for both systems, found {a} and {b} groups")
+
+
+def _drawn(metrics: list[SummedMetrics], draws: int, seed: int) -> list[Floats]:
+    """For each of some metrics (draws, V) values, from the same draws of groups.
+
+    None where there are less than two groups, which tell nothing.
+    """
+    num_groups = len(metrics[0].sums)
+    if num_groups < 2:
+        return [np.zeros((0, len(one.names))) for one in metrics]
+    values: list[list[Floats]] = [[] for _ in metrics]
+    for weights in _weights(num_groups, draws, seed):
+        for one, found in zip(metrics, values, strict=True):
+            found.append(one.formula(weights @ one.sums))
+    return [np.concatenate(found) for found in values]
+
+
+def _weights(num_groups: int, draws: int, seed: int) -> Iterator[Floats]:
+    """(some draws, G) float64: how often each group is drawn."""
+    at_once = max(1, _WEIGHTS_AT_ONCE // num_groups)
+    if draws * num_groups <= _MOST_KEPT:
+        kept = _kept_weights(num_groups, draws, seed)
+        for start in range(0, draws, at_once):
+            yield kept[start : start + at_once].astype(np.float64)
+    else:
+        for counts in _new_weights(num_groups, draws, seed):
+            yield counts.astype(np.float64)
+
+
+@lru_cache(maxsize=1)
+def _kept_weights(num_groups: int, draws: int, seed: int) -> NDArray[np.uint16]:
+    """(draws, G): the same for all metrics and systems of an evaluation, and slow to draw."""
+    return np.concatenate(list(_new_weights(num_groups, draws, seed)))
+
+
+def _new_weights(num_groups: int, draws: int, seed: int) -> Iterator[NDArray[np.uint16]]:
+    """(some draws, G) blocks. That a group is drawn 2^16 times does not happen."""
+    rng = np.random.default_rng(seed)
+    at_once = max(1, _WEIGHTS_AT_ONCE // num_groups)
+    for start in range(0, draws, at_once):
+        number = min(at_once, draws - start)
+        groups = rng.integers(0, num_groups, size=(number, num_groups))
+        groups += np.arange(number)[:, None] * num_groups
+        counts = np.bincount(groups.reshape(-1), minlength=number * num_groups)
+        yield counts.reshape(number, num_groups).astype(np.uint16)
+
+
+def _percentiles(values: Floats, drawn: Floats) -> list[Interval]:
+    """Of (draws, V) values; of those draws in which a value is defined."""
+    tail = (1 - _LEVEL) / 2
+    found = []
+    for value, column in zip(values, drawn.T, strict=True):
+        defined = column[~np.isnan(column)]
+        low = high = np.nan
+        if not np.isnan(value) and len(defined):
+            low, high = np.quantile(defined, [tail, 1 - tail])
+        found.append(Interval(low=float(low), high=float(high)))
+    return found
+
+
+def _centred_p(difference: float, drawn: Floats) -> float:
+    """#{|d* - d| >= |d|} / draws, of those draws in which the difference is defined."""
+    defined = drawn[~np.isnan(drawn)]
+    if np.isnan(difference) or not len(defined):
+        return np.nan
+    # What is equal but for rounding counts as equal.
+    return float(np.mean(np.abs(defined - difference) >= abs(difference) * (1 - 1e-9)))
+
+
+def _standard_errors(left_out: Floats) -> Floats:
+    """(V,) from (J, V): the root of (J - 1) / J * sum_j (value_j - mean)^2; nan for J < 2."""
+    num_groups = len(left_out)
+    if num_groups < 2:
+        return np.full(left_out.shape[1], np.nan)
+    deviations = left_out - left_out.mean(axis=0)
+    errors: Floats = np.sqrt((num_groups - 1) / num_groups * (deviations**2).sum(axis=0))
+    return errors
+
+
+def _normal_intervals(values: Floats, errors: Floats) -> list[Interval]:
+    return [
+        Interval(low=float(value - _Z * error), high=float(value + _Z * error))
+        for value, error in zip(values, errors, strict=True)
+    ]
+
+
+def _normal_p(difference: float, error: float) -> float:
+    """Two-sided; of a difference that varies with no group 1 if it is 0, else 0."""
+    if np.isnan(difference) or np.isnan(error):
+        return np.nan
+    if error == 0:
+        return float(difference == 0)
+    return erfc(abs(difference) / error / sqrt(2))

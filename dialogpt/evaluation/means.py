@@ -1,0 +1,38 @@
+"""Averages over segments. Shapes: n segments, V values."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialogpt.evaluation.measure import Floats, GroupedSums, SummedMetrics
+
+
+class Means:
+    """Averages a number of each segment, over the segments where it is defined.
+
+    Args:
+        names: of the V averages.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self._sums = GroupedSums(2 * len(names))
+
+    def add(self, values: Floats, defined: NDArray[np.bool_] | None = None) -> None:
+        """Take in the next n segments.
+
+        Args:
+            values: (n, V) float64.
+            defined: (n, V); what is not counts for nothing. None: all are.
+        """
+        counts = np.ones_like(values) if defined is None else defined.astype(np.float64)
+        self._sums.add(np.hstack([values * counts, counts]))
+
+    def metrics(self) -> SummedMetrics:
+        """The averages; nan where no segment has a number."""
+        return SummedMetrics(names=self._names, sums=self._sums.values(), formula=_quotients)
+
+
+def _quotients(sums: Floats) -> Floats:
+    """(..., 2V) sums of values, then of counts -> (..., V)."""
+    totals, counts = np.split(sums, 2, axis=-1)
+    return np.divide(totals, counts, out=np.full_like(totals, np.nan), where=counts > 0)
