@@ -1,0 +1,1 @@
+"""Human evaluation: pages for judges, their answers, and what follows from them."""

@@ -1,0 +1,180 @@
+"""`python -m dialogpt.humaneval analyze`: judgments -> numbers, tables, who may not have looked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dialogpt.command_line import UserError, as_plain
+from dialogpt.config.humaneval import AnalyzeConfig
+from dialogpt.humaneval.agreement import agreements, mean_kappa
+from dialogpt.humaneval.analysis_report import csv_records, tables_of
+from dialogpt.humaneval.analysis_results import Analysis, LeftOut
+from dialogpt.humaneval.answers import VALUES
+from dialogpt.humaneval.judges import JudgeStatistics, judge_statistics
+from dialogpt.humaneval.judgments import Judgment, read_judgments
+from dialogpt.humaneval.preferences import preference, preferences, single
+from dialogpt.humaneval.published import is_dstc7, read_counts, read_dstc7
+from dialogpt.humaneval.rating_means import rate, rating_differences
+from dialogpt.humaneval.ratings import count_ratings
+from dialogpt.humaneval.resampling import generator
+from dialogpt.humaneval.table_formats import csv_text, latex, markdown, markdown_text, plain
+from dialogpt.records import write_json, write_text
+from dialogpt.text import clean_turn
+
+ANALYSIS_FORMAT = "dialogpt-humaneval-analysis"
+
+
+def analyze(config: AnalyzeConfig) -> int:
+    """Write analysis.json, tables.md, tables.tex and CSV files; print the tables.
+
+    `answers` is a file of `collect`, or a per-judge file of DSTC7.
+
+    Returns:
+        0.
+
+    Raises:
+        UserError, RecordError: the input cannot be read, nothing is left of it, or the output
+            folder is not empty.
+    """
+    folder = Path(config.output)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        found = "other files" if folder.is_dir() else "a file"
+        raise UserError(
+            f"{folder}: expected a new or empty folder, found {found}; name another --output"
+        )
+    analysis = of_counts(config) if config.counts else of_judgments(config)
+    _write(folder, analysis)
+    tables = tables_of(analysis)
+    print("\n".join([*_said(analysis), "", *map(plain, tables)]))
+    print(f"written to {folder}")
+    return 0
+
+
+def of_counts(config: AnalyzeConfig) -> Analysis:
+    """What follows from counts alone.
+
+    Raises:
+        UserError: counts are to be drawn by item, of which they say nothing.
+    """
+    if config.resample != "judgment":
+        raise UserError(
+            f"{config.counts}: counts say nothing of items, so that only judgments can be drawn; "
+            "add --resample judgment, as in DialoGPT's paper"
+        )
+    rows = read_counts(Path(config.counts))
+    return Analysis(
+        study=Path(config.counts).name,
+        kind="pairwise",
+        num_judgments=sum(sum(row.counts) for row in rows),
+        preferences=[
+            preference(
+                row.systems,
+                row.aspect,
+                single(np.array(row.counts, np.int64)),
+                counts_by_item=None,
+                draws=config.draws,
+                rng=generator(config.seed, *row.systems, row.aspect),
+            )
+            for row in rows
+        ],
+        **_options(config),
+    )
+
+
+def of_judgments(config: AnalyzeConfig) -> Analysis:
+    """What follows from judgments.
+
+    Raises:
+        UserError: none counts.
+    """
+    path = Path(config.answers)
+    if not path.is_file():
+        there = "a folder" if path.is_dir() else "nothing"
+        raise UserError(f"{path}: expected the file that `collect` wrote, found {there}")
+    given = read_dstc7(path) if is_dstc7(path) else read_judgments(path)
+    # Sorted, so that nothing depends on the order of the file; aspects keep the order they have.
+    given.sort(key=lambda judgment: (judgment.judge, judgment.item))
+    judges = judge_statistics(given)
+    left_out = _left_out(judges) if config.exclude_spam else []
+    names = {one.judge for one in left_out}
+    counted = [j for j in given if j.purpose == "judged" and j.judge not in names]
+    if not counted:
+        raise UserError(
+            f"{path}: expected judgments that count, found {len(given):,} of which none does "
+            f"({len(names)} judges left out); --no_exclude_spam keeps them"
+        )
+    found = agreements(counted)
+    return Analysis(
+        study=counted[0].study,
+        kind=counted[0].kind,
+        num_judgments=len(counted),
+        left_out=left_out,
+        agreements=found,
+        mean_kappa=mean_kappa(found),
+        judges=judges,
+        **_results(counted, config),
+        **_options(config),
+    )
+
+
+def _results(counted: Sequence[Judgment], config: AnalyzeConfig) -> dict[str, Any]:
+    kind = counted[0].kind
+    options = {"resample": config.resample, "draws": config.draws, "seed": config.seed}
+    if kind == "pairwise":
+        return {"preferences": preferences(counted, **options)}  # type: ignore[arg-type]
+    table = count_ratings(counted, [int(value) for value in VALUES[kind]])
+    return {
+        "ratings": rate(table, **options),  # type: ignore[arg-type]
+        "rating_differences": rating_differences(table, **options),  # type: ignore[arg-type]
+    }
+
+
+def _options(config: AnalyzeConfig) -> dict[str, Any]:
+    names = ("draws", "seed", "resample", "exclude_spam")
+    return {name: getattr(config, name) for name in names}
+
+
+def _left_out(judges: Sequence[JudgeStatistics]) -> list[LeftOut]:
+    return [
+        LeftOut(
+            judge=one.judge,
+            num_judgments=one.num_judgments,
+            reason=f"failed {one.failed_spam_checks} of {one.num_spam_checks} spam checks",
+        )
+        for one in judges
+        if one.is_spam
+    ]
+
+
+def _said(analysis: Analysis) -> list[str]:
+    """Lines for the user: what counts, what does not, whom to look at."""
+    drawn = "contexts, with all their judgments" if analysis.resample == "item" else "judgments"
+    lines = [
+        f"{clean_turn(analysis.study)} ({analysis.kind}): {analysis.num_judgments:,} judgments; "
+        f"{analysis.draws:,} draws of {drawn}"
+    ]
+    for one in analysis.left_out:
+        judge = clean_turn(one.judge)
+        lines.append(f"left out: {judge} ({one.num_judgments:,} judgments), {one.reason}")
+    left_out = {one.judge for one in analysis.left_out}
+    for statistics in analysis.judges:
+        state = "left out" if statistics.judge in left_out else "counted"
+        judge = clean_turn(statistics.judge)
+        lines += [f"look at {judge} ({state}): {flag}" for flag in statistics.flags]
+    return lines
+
+
+def _write(folder: Path, analysis: Analysis) -> None:
+    """All files; analysis.json comes last, so that where it is, the others are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = tables_of(analysis)
+    head = "\n".join(f"- {markdown_text(line)}" for line in _said(analysis))
+    text = "\n".join(map(markdown, tables))
+    write_text(folder / "tables.md", f"# {markdown_text(analysis.study)}\n\n{head}\n\n{text}")
+    write_text(folder / "tables.tex", "\n".join(map(latex, tables)))
+    for name, records in csv_records(analysis).items():
+        write_text(folder / f"{name}.csv", csv_text(records))
+    values = {"format": ANALYSIS_FORMAT, "version": 1, **as_plain(analysis)}
+    write_json(folder / "analysis.json", values)

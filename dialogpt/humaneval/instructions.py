@@ -1,0 +1,81 @@
+"""What judges read before they begin: on their page as HTML, and as a file."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from dialogpt.config.humaneval import Kind
+from dialogpt.humaneval.kinds import KINDS
+
+_NOTES = (
+    "Read the whole conversation first. The reply answers its last message.",
+    "Judge each question by itself: a reply may fit well and say little.",
+    "The texts come from the open internet and from programs that learned from it. They may be "
+    "rude or wrong; judge the reply, not the opinion.",
+    "Some items have a clear answer and show whether somebody reads. Do not hurry; there are no "
+    "other tricks.",
+    "Do not talk about the items with other judges before all are done.",
+    "You can go back and change answers. They stay in this browser if you close the page; the page "
+    "sends nothing anywhere. At the end you download a file and send it back.",
+)
+
+
+def _keys(kind: Kind) -> str:
+    keys = [option.key for option in KINDS[kind].options]
+    return (
+        f"Keyboard: {keys[0]} to {keys[-1]} answer the marked question, Enter goes on, Backspace "
+        "goes back, Tab moves between questions, and arrow keys choose within one."
+    )
+
+
+def instructions_html(kind: Kind) -> str:
+    """The inside of the page's first section."""
+    asked = KINDS[kind]
+    lines = [f"<p>{escape(asked.task)}</p>", "<dl>"]
+    for aspect in asked.aspects:
+        lines += [f"<dt>{escape(aspect.label)}</dt>", f"<dd>{escape(aspect.question)}</dd>"]
+    lines += ["</dl>", *_scale(kind), "<ul>"]
+    lines += [f"<li>{escape(note)}</li>" for note in (*_NOTES, _keys(kind))]
+    return "\n".join([*lines, "</ul>"])
+
+
+def _scale(kind: Kind) -> Sequence[str]:
+    options = KINDS[kind].options
+    if not isinstance(options[0].value, int):
+        return ()
+    said = ", ".join(f"{option.key} = {option.label}" for option in options)
+    return (f"<p>{escape(said)}.</p>",)
+
+
+def instructions(kind: Kind, plan: dict[str, Any]) -> str:
+    """instructions.md: what to send to judges along with their pages. Names no system.
+
+    Args:
+        kind: of study.
+        plan: what plan.json holds.
+    """
+    asked = KINDS[kind]
+    aspects = [f"- **{aspect.label}**: {aspect.question}" for aspect in asked.aspects]
+    scale = [f"- {option.key}: {option.label}" for option in asked.options]
+    num_items = max(len(judge["items"]) for judge in plan["judges"])
+    return "\n".join(
+        [
+            "# Judging conversations",
+            "",
+            f"Open your page (`{plan['judges'][0]['name']}.html`, or the number that you were "
+            f"given) in a browser. It has {num_items:,} items at most and needs no network.",
+            "",
+            asked.task,
+            "",
+            *aspects,
+            "",
+            "Answers:",
+            "",
+            *scale,
+            "",
+            *(f"- {note}" for note in (*_NOTES, _keys(kind))),
+            "",
+            f"Send back the file `{plan['study']}-NAME.json`, with the name of your page for NAME.",
+            "",
+        ]
+    )

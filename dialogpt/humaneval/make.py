@@ -1,0 +1,133 @@
+"""From replies to a folder for judges: the plan, a page for each, and what to tell them."""
+
+import random
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from dialogpt.command_line import UserError
+from dialogpt.config.humaneval import MakeConfig
+from dialogpt.folders import whole_folder
+from dialogpt.humaneval.checks import draw_checks
+from dialogpt.humaneval.dealing import deal, number_of_judges, page_order
+from dialogpt.humaneval.instructions import instructions
+from dialogpt.humaneval.items import Item, draw_judged, with_ids
+from dialogpt.humaneval.kinds import KINDS
+from dialogpt.humaneval.pages import render_page
+from dialogpt.humaneval.systems import SystemReplies, read_systems
+from dialogpt.records import as_json, write_json, write_text
+
+PLAN_FILE = "plan.json"
+PLAN_FORMAT = "dialogpt-humaneval-plan"
+PLAN_VERSION = 1
+_HUMAN = "human"
+
+
+def make(config: MakeConfig) -> int:
+    """Write the folder of a study, whole or not at all, and print what it holds; the status is 0.
+
+    Raises:
+        UserError: replies or checks are not as expected, or the folder is taken.
+        RecordError: a line of a file is not JSON.
+    """
+    files = [(name, Path(file)) for name, _, file in (s.partition("=") for s in config.systems)]
+    # The file of human replies is held against the same contexts as the systems.
+    extra = [("--human", Path(config.human))] if config.human else []
+    contexts, read = read_systems([*files, *extra])
+    systems = read[: len(files)]
+    good = next((s.replies for s in read if s.name == ("--human" if extra else _HUMAN)), None)
+    items, plan = draw_plan(config, contexts, systems, good)
+    by_id = {item.id: item for item in items}
+    with whole_folder(Path(config.output)) as folder:
+        write_json(folder / PLAN_FILE, plan)
+        write_text(folder / "instructions.md", instructions(config.kind, plan))
+        for judge in plan["judges"]:
+            page = render_page(
+                config.kind,
+                study=plan["study"],
+                judge=judge["name"],
+                items=[by_id[item_id] for item_id in judge["items"]],
+            )
+            write_text(folder / f"{judge['name']}.html", page)
+    print(_summary(config, items, plan))
+    return 0
+
+
+def draw_plan(
+    config: MakeConfig,
+    contexts: tuple[tuple[str, ...], ...],
+    systems: tuple[SystemReplies, ...],
+    good: tuple[str, ...] | None,
+) -> tuple[list[Item], dict[str, Any]]:
+    """Everything that is drawn.
+
+    Args:
+        config: of the study.
+        contexts: turns of each.
+        systems: with a reply to each context.
+        good: replies of people, for checks.
+
+    Returns:
+        The items in the order of their ids; what plan.json holds.
+
+    Raises:
+        UserError: there are too few contexts, judges or checks.
+    """
+    if config.num_items > len(contexts):
+        raise UserError(
+            f"expected at least {config.num_items:,} contexts (--num_items), found "
+            f"{len(contexts):,} in the files; lower it"
+        )
+    order = list(range(len(contexts)))
+    random.Random(f"{config.seed} contexts").shuffle(order)
+    drawn, others = order[: config.num_items], order[config.num_items :]
+    judged = draw_judged(config, contexts, systems, drawn)
+    num_judges = number_of_judges(config, len(judged))
+    # Contexts that are not judged come first, so that few are met twice.
+    checks = draw_checks(config, contexts, good, [*others, *drawn])
+    items = with_ids([*judged, *checks], random.Random(f"{config.seed} ids"))
+    hands = deal(
+        [item for item in items if item.purpose == "judged"],
+        judges_per_item=config.judges_per_item,
+        num_judges=num_judges,
+        generator=random.Random(f"{config.seed} judges"),
+    )
+    common = [item for item in items if item.purpose != "judged"]
+    generator = random.Random(f"{config.seed} pages")
+    width = max(3, len(str(num_judges)))
+    plan = {
+        "format": PLAN_FORMAT,
+        "version": PLAN_VERSION,
+        "kind": config.kind,
+        "seed": config.seed,
+        "aspects": list(KINDS[config.kind].aspect_names),
+        "items": [item.as_record() for item in items],
+        "judges": [
+            {
+                "name": f"judge-{number:0{width}}",
+                "items": [item.id for item in page_order(hand, common, generator)],
+            }
+            for number, hand in enumerate(hands, start=1)
+        ],
+    }
+    # So answers to another drawing under the same name cannot be taken for answers to this one.
+    mark = blake2b(as_json(plan).encode(), digest_size=5).hexdigest()
+    return items, {**plan, "study": f"{config.study}-{mark}"}
+
+
+def _summary(config: MakeConfig, items: list[Item], plan: dict[str, Any]) -> str:
+    judged = [item for item in items if item.purpose == "judged"]
+    same = sum(len({one.text for one in i.shown}) < len(i.shown) for i in judged)
+    num_checks = len(items) - len(judged)
+    loads = [len(judge["items"]) - num_checks for judge in plan["judges"]]
+    load = f"{min(loads):,}" if min(loads) == max(loads) else f"{min(loads):,} to {max(loads):,}"
+    lines = [
+        f"study {plan['study']}: {len(judged):,} items x {config.judges_per_item} judges = "
+        f"{len(judged) * config.judges_per_item:,} judgments",
+        f"{len(loads):,} pages of {load} judged items, {config.num_qualification} qualification "
+        f"items and {config.num_spam_checks} spam checks each",
+        f"written to {config.output}; {PLAN_FILE} is the key and stays with you",
+    ]
+    if same:
+        lines.insert(1, f"{same:,} of the items show the same text twice")
+    return "\n".join(lines)

@@ -1,0 +1,294 @@
+"""From judgments, DSTC7's files or counts to files of numbers and tables."""
+
+import csv
+import json
+import random
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support_judgments import judged_by, judgment
+
+from dialogpt.command_line import UserError
+from dialogpt.config.humaneval import AnalyzeConfig
+from dialogpt.humaneval.analysis import analyze
+from dialogpt.humaneval.judgments import Judgment, as_lines
+from dialogpt.humaneval.published import COUNTS_COLUMNS, read_dstc7
+from dialogpt.humaneval.table_formats import Table, csv_text, latex, markdown, plain
+from dialogpt.records import RecordError
+
+TABLE_7 = Path(__file__).parents[2] / "golden" / "metrics" / "human" / "dialogpt_table7_8.json"
+
+
+def analyzed(folder: Path, judgments: list[Judgment], *, to: str = "out", **options: Any) -> Any:
+    source = folder / "judgments.jsonl"
+    source.write_text(as_lines(judgments), encoding="utf-8")
+    return of_file(source, folder / to, **options)
+
+
+def of_file(source: Path, output: Path, **options: Any) -> Any:
+    name = "counts" if "counts" in source.name else "answers"
+    config = AnalyzeConfig(output=str(output), **{name: str(source), "draws": 200, **options})
+    assert analyze(config) == 0
+    return json.loads((output / "analysis.json").read_text(encoding="utf-8"))
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(StringIO(path.read_text(encoding="utf-8"))))
+
+
+def cast(num: int = 12, *, seed: int = 0) -> list[Judgment]:
+    rng = random.Random(seed)
+    words = ["first", "neutral", "second"]
+    return [
+        one
+        for aspect in ("relevance", "human_likeness")
+        for one in judged_by([rng.choices(words, k=3) for _ in range(num)], aspect=aspect)
+    ]
+
+
+def test_preferences_stand_in_all_files_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = analyzed(tmp_path, cast())
+    (one, two) = found["preferences"]
+    assert (one["aspect"], two["aspect"]) == ("relevance", "human_likeness")
+    assert one["first"] + one["neutral"] + one["second"] == 36
+    (row, _) = rows_of(tmp_path / "out" / "preferences.csv")
+    assert float(row["share_first_value"]) == one["share_first"]["value"] == one["first"] / 36
+    assert float(row["share_difference_p_value"]) == one["share_difference"]["p_value"]
+    assert row["systems"] == "a; b"
+    cell = f"{one['neutral']} ({one['neutral'] / 36:.0%})"
+    printed = capsys.readouterr().out
+    page = (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
+    tex = (tmp_path / "out" / "tables.tex").read_text(encoding="utf-8")
+    assert f"| {cell} |" in page
+    assert f"& {cell.replace('%', chr(92) + '%')} &" in tex
+    assert f"  {cell}  " in printed
+    assert "Human-likeness" in page  # as judges saw it
+    assert found["mean_kappa"] is not None
+    assert len(rows_of(tmp_path / "out" / "judges.csv")) == len(found["judges"]) == 3
+    assert len(rows_of(tmp_path / "out" / "agreements.csv")) == len(found["agreements"]) == 4
+
+
+def test_the_order_of_the_lines_changes_nothing(tmp_path: Path) -> None:
+    judgments = cast()
+    shuffled = [
+        j
+        for aspect in ("relevance", "human_likeness")
+        for j in judgments[::-1]
+        if j.aspect == aspect
+    ]
+    first = analyzed(tmp_path, judgments, to="first")
+    assert analyzed(tmp_path, shuffled, to="second") == first
+    assert analyzed(tmp_path, judgments, to="third", seed=1) != first
+
+
+def failing(judge: str, *passed: bool) -> list[Judgment]:
+    return [
+        judgment("first", judge=judge, item=f"check-{n}", purpose="spam_check", passed=ok)
+        for n, ok in enumerate(passed)
+    ]
+
+
+def test_who_fails_too_many_checks_is_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judgments = [
+        *cast(),
+        *failing("judge-000", True, True, True, False),
+        *failing("judge-001", False, False, True, True),
+    ]
+    without = analyzed(tmp_path, judgments, to="without")
+    said = capsys.readouterr().out
+    assert without["left_out"] == [
+        {"judge": "judge-001", "num_judgments": 24, "reason": "failed 2 of 4 spam checks"}
+    ]
+    assert "left out: judge-001 (24 judgments), failed 2 of 4 spam checks" in said
+    kept = [j for j in cast() if j.judge != "judge-001"]
+    assert without["preferences"] == analyzed(tmp_path, kept, to="kept")["preferences"]
+    everyone = analyzed(tmp_path, judgments, to="all", exclude_spam=False)
+    assert everyone["left_out"] == []
+    assert everyone["preferences"] == analyzed(tmp_path, cast(), to="cast")["preferences"]
+    spam = failing("judge-000", False, False)
+    with pytest.raises(UserError, match="expected judgments that count, found 2 of which none"):
+        analyzed(tmp_path, spam, to="none")
+
+
+def test_ratings_make_the_tables_of_plato_and_dstc7(tmp_path: Path) -> None:
+    judgments = judged_by([[2, 2, 0], [0, 1, 2], [1, 1, 1]], aspect="fluency")
+    judgments += judged_by([[0, 0, 0], [0, 1, 0], [2, 2, 2]], aspect="fluency", systems=("b",))
+    found = analyzed(tmp_path, judgments)
+    a, b = found["ratings"]
+    assert a["majority_mean"]["value"] == pytest.approx(4 / 3)
+    assert b["majority_mean"]["value"] == pytest.approx(2 / 3)
+    assert a["num_without_majority"] == 1
+    page = (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
+    assert "| a | **1.333** |\n| b | 0.667 |" in page
+    assert "the median is taken: 1 of 6." in page
+    (difference,) = found["rating_differences"]
+    assert difference["mean_difference"]["value"] == pytest.approx(10 / 9 - 7 / 9)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "analysis.json",
+        "tables.md",
+        "tables.tex",
+        "ratings.csv",
+        "rating_differences.csv",
+        "agreements.csv",
+        "judges.csv",
+    }
+
+
+def test_published_counts_give_tables_7_and_8(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = []
+    golden = json.loads(TABLE_7.read_text(encoding="utf-8"))
+    for name, row in golden.items():
+        if not name.startswith("_"):
+            pair, aspect = name.split(" ")
+            first, second = pair.split("v")
+            rows.append([f"system {first}", f"system {second}", aspect, *row["counts"].values()])
+    counts = tmp_path / "counts.csv"
+    with counts.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file).writerows([COUNTS_COLUMNS, *rows])
+    with pytest.raises(UserError, match="add --resample judgment"):
+        of_file(counts, tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+    found = of_file(counts, tmp_path / "out", resample="judgment", draws=10_000)
+    assert len(found["preferences"]) == 18
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "Relevance system 2 2671 (45%) 513 (9%) 2816 (47%) system 1" in said
+    assert "Informative system 2 2722 (45%) 234 (4%) 3044 (51%) **** system 1" in said
+    assert "Majority votes" not in said
+    published = [row["published"] for name, row in golden.items() if not name.startswith("_")]
+    sure = [one["stars"] == "****" for one in found["preferences"]]
+    assert all(found for found, row in zip(sure, published, strict=True) if row["p"] == 0)
+    assert not any(found for found, row in zip(sure, published, strict=True) if row["p"] > 0.001)
+    as_json = tmp_path / "counts.json"
+    records = [dict(zip(COUNTS_COLUMNS, row, strict=True)) for row in rows]
+    as_json.write_text(json.dumps(records), encoding="utf-8")
+    again = of_file(as_json, tmp_path / "json", resample="judgment", draws=10_000)
+    assert again["preferences"] == found["preferences"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a,b,x,1,2", "csv:2, 'second': expected a whole number of at least 0, found None"),
+        ("a,b,x,1,2,-3", "csv:2, 'second': expected a whole number of at least 0, found '-3'"),
+        ("a,b,x,0,0,0", "csv:2: expected 1 to 10,000,000 judgments"),
+        ("a,b,x,1,2,99999999", "csv:2: expected 1 to 10,000,000 judgments"),
+        (f"a,b,x,1,2,{'9' * 5000}", "csv:2, 'second': expected a whole number"),
+        (f"{'a' * 200_000},b,x,1,2,3", "csv:2: expected CSV, found 'field larger than"),
+        ("a,b,x,1,2,3\na,b,x,1,2,3", "csv:3: expected each pair and aspect once"),
+        ("", "csv: expected a comparison a row, found none"),
+    ],
+)
+def test_counts_that_are_none_are_refused(tmp_path: Path, row: str, message: str) -> None:
+    counts = tmp_path / "counts.csv"
+    counts.write_text(f"{','.join(COUNTS_COLUMNS)}\n{row}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        of_file(counts, tmp_path / "out", resample="judgment")
+    counts.write_text("a,b\n1,2\n", encoding="utf-8")
+    with pytest.raises(UserError, match="csv:1: expected columns system_1, system_2, aspect"):
+        of_file(counts, tmp_path / "out", resample="judgment")
+
+
+DSTC7 = """JudgeID\tInstanceID\tSystemID\tRelevance\tInformativeness
+7\tx\tTeamA\t5\t1
+8\tx\tTeamA\t3\t2
+7\ty\tTeamA\t1\t1
+7\tx\tTeamCE\t4\t4
+9\tx\tTeamEC\t2\t4
+8\ty\tTeamEC\t2\t5
+"""
+
+
+def test_dstc7s_files_are_read_as_they_were_published(tmp_path: Path) -> None:
+    source = tmp_path / "judges.tsv"
+    source.write_bytes(b"\xef\xbb\xbf" + DSTC7.encode())
+    found = of_file(source, tmp_path / "out")
+    ratings = {(one["system"], one["aspect"]): one for one in found["ratings"]}
+    assert {system for system, _ in ratings} == {"TeamA", "TeamCE"}  # the same system, merged
+    assert ratings["TeamA", "Relevance"]["instance_mean"]["value"] == (4 + 1) / 2
+    assert ratings["TeamCE", "Relevance"]["instance_mean"]["value"] == (3 + 2) / 2
+    assert ratings["TeamCE", "Informativeness"]["num_judgments"] == 3
+    assert found["judges"][0]["mean_seconds"] is None
+    older = DSTC7.replace("InstanceID\tSystemID", "Hash\tTeam").replace("\n", "\r\n")
+    source.write_bytes(older.encode())
+    assert of_file(source, tmp_path / "older") == found
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("5\t1\n", "6\t1\n"), "tsv:2, Relevance: expected an integer from 1 to 5, found '6'"),
+        (("5\t1\n", "5\n"), "tsv:2: expected 5 columns"),
+        (("SystemID", "Name"), "tsv:1: expected columns JudgeID, InstanceID, SystemID and aspects"),
+        (("\tRelevance\tInformativeness", ""), "tsv:1: expected columns"),
+    ],
+)
+def test_a_dstc7_file_that_is_none_is_refused(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    source = tmp_path / "judges.tsv"
+    source.write_text(DSTC7.replace(*change, 1), encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        read_dstc7(source)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    analyzed(tmp_path, cast())
+    with pytest.raises(UserError, match="expected a new or empty folder, found other files"):
+        analyzed(tmp_path, cast())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"value": 1}, "jsonl:2, 'value': expected one of first, neutral, second, found 1"),
+        ({"systems": ["a"]}, "jsonl:2, 'systems': expected the systems of 'shown'"),
+        ({"study": "t"}, "jsonl:2: expected study 's' of pairwise, found 't'"),
+        ({"item": "item-0"}, "jsonl:2: expected each judge, item and aspect once"),
+        ({"passed": 1}, "jsonl:2, 'passed': expected true or false, found 1"),
+    ],
+)
+def test_a_line_that_is_no_judgment_is_refused(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    first, second = judged_by([["first"], ["second"]])
+    lines = [first.to_json(), json.dumps({**json.loads(second.to_json()), **change})]
+    (tmp_path / "judgments.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        of_file(tmp_path / "judgments.jsonl", tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\n", b"{\n"])
+def test_a_file_without_judgments_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    source = tmp_path / "judgments.jsonl"
+    if content is not None:
+        source.write_bytes(content)
+    with pytest.raises((UserError, RecordError), match=r"judgments\.jsonl(:1)?: expected"):
+        of_file(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+HOSTILE = "=1+1|<b>*x*\x1b[31m\n\\input{y}"
+
+
+def test_names_do_not_act_in_any_table() -> None:
+    table = Table(title=HOSTILE, head=["system", "n"], rows=[[HOSTILE, "1"]], note=HOSTILE)
+    for text in (markdown(table), latex(table), plain(table), csv_text([{"system": HOSTILE}])):
+        assert "\x1b" not in text
+    assert r"| =1+1\|\<b\>\*x\*\[31m \\input{y} | 1 |" in markdown(table)
+    tex = latex(table)
+    assert r"\textbackslash{}input\{y\}" in tex
+    assert all(line.startswith("%") for line in tex.splitlines() if r"\input" in line)
+    assert csv_text([{"system": HOSTILE}]).splitlines()[1].startswith("'=1+1")
+
+
+def test_values_within_values_become_columns() -> None:
+    text = csv_text([{"a": {"b": 0.1, "c": None}, "d": ("x", "y")}, {"e": -1.5}])
+    assert text.splitlines() == ["a_b,a_c,d,e", "0.1,,x; y,", ",,,-1.5"]
