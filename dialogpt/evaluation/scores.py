@@ -133,7 +133,6 @@ class Evaluation:
     model: SystemScores | None = None
     model_metrics: tuple[MetricFacts, ...] = ()
 
-
     def as_record(self) -> dict[str, Any]:
         """For a JSON file, which has no nan: null stands for it."""
         record: dict[str, Any] = _without_nan(asdict(self))
