@@ -23,6 +23,9 @@ SWEEP_ARGS ?=
 DECODE_ARGS ?=
 CHAT_ARGS ?=
 WEB_ARGS ?=
+# Of configs/decode/: what `make evaluate` answers the test set with.
+SYSTEMS ?= greedy top_k beam mmi
+EVALUATE_ARGS ?=
 
 # The data set that `make extract` makes: NAME, or the dumps' folder name, or the sample.
 dumps_name := $(if $(DUMPS),$(shell basename '$(DUMPS)' | tr ' ' '-'))
@@ -32,13 +35,14 @@ train_name := $(or $(NAME),$(dumps_name),$(shell cat data/current 2>/dev/null ||
 recipe := $(basename $(notdir $(CONFIG)))
 data := data/$(train_name)
 run := runs/$(train_name)-$(recipe)
+TESTSET ?= $(data)/extracted/testset/multiref.jsonl
 # A vocabulary of 50,257 is too much for a demo model: on the sample a small one is trained.
 TOKENIZER ?= $(if $(filter sample,$(train_name)),train,gpt2)
 tokenizer_folder := $(if $(filter train,$(TOKENIZER)),$(data)/tokenizer,$(TOKENIZER))
 VOCAB_SIZE ?= 8000
 
 .PHONY: help install sample extract dialogues tokenizer shards sweep train train-forward train-backward decode \
-	chat web report report-data demo test test-slow lint format clean clean-data
+	evaluate chat web report report-data demo test test-slow lint format clean clean-data
 
 help:  ## list targets and variables
 	@echo 'Targets:'
@@ -55,7 +59,9 @@ help:  ## list targets and variables
 	  'VOCAB_SIZE' 'pieces of a trained tokenizer ($(VOCAB_SIZE))' \
 	  'LAUNCH' 'how training starts, e.g. "accelerate launch --config_file F -m" ($(LAUNCH))' \
 	  'CONTEXTS' 'JSON Lines that `make decode` answers ($(CONTEXTS))' \
-	  'EXTRACT_ARGS' 'further options of `python -m data_prep extract`; so TRAIN_ARGS, SWEEP_ARGS, DECODE_ARGS, CHAT_ARGS, WEB_ARGS' \
+	  'TESTSET' 'items that `make evaluate` answers and scores ($(TESTSET))' \
+	  'SYSTEMS' 'decoding presets that it scores ($(SYSTEMS))' \
+	  'EXTRACT_ARGS' 'further options of `python -m data_prep extract`; so TRAIN_ARGS, SWEEP_ARGS, DECODE_ARGS, CHAT_ARGS, WEB_ARGS, EVALUATE_ARGS' \
 	  'PYTHON' 'a Python of version 3.11.5 or newer ($(PYTHON))' \
 	  'VENV, PIP_ARGS' 'virtual environment ($(VENV)); options for pip install'
 	@echo
@@ -128,6 +134,19 @@ train-backward: | train-forward
 decode: $(INSTALLED)  ## answer CONTEXTS with the trained models, reranked
 	@$(PY) -m dialogpt.decode --config configs/decode/mmi.yaml --mmi --model $(run)/forward \
 	  --backward_model $(run)/backward --contexts $(CONTEXTS) $(DECODE_ARGS)
+
+# What is there may be of other models, so it is made anew.
+evaluate: $(INSTALLED)  ## answer TESTSET with each of SYSTEMS, and score them beside people
+	@test -s '$(TESTSET)' || { echo 'error: $(TESTSET): expected a test set, found none; extract more,' \
+	  'lower EXTRACT_ARGS="--multiref.min_responses N", or name one with TESTSET' >&2; exit 1; }
+	@set -e; for system in $(SYSTEMS); do \
+	  rm -f "$(run)/scores/$$system.jsonl"; \
+	  $(PY) -m dialogpt.decode --config "configs/decode/$$system.yaml" --model $(run)/forward \
+	    --backward_model $(run)/backward --contexts '$(TESTSET)' --show 0 \
+	    --output "$(run)/scores/$$system.jsonl" $(DECODE_ARGS) > /dev/null; \
+	done
+	@$(PY) -m dialogpt.evaluate --references '$(TESTSET)' --output $(run)/scores \
+	  --systems $(foreach system,$(SYSTEMS),$(system)=$(run)/scores/$(system).jsonl) $(EVALUATE_ARGS)
 
 web: $(INSTALLED)  ## the same as a page in the browser; needs `pip install -e .[web]`
 	@$(PY) -m dialogpt.web --config configs/decode/chat.yaml $(WEB_ARGS)
