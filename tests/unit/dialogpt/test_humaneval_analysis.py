@@ -292,3 +292,19 @@ def test_names_do_not_act_in_any_table() -> None:
 def test_values_within_values_become_columns() -> None:
     text = csv_text([{"a": {"b": 0.1, "c": None}, "d": ("x", "y")}, {"e": -1.5}])
     assert text.splitlines() == ["a_b,a_c,d,e", "0.1,,x; y,", ",,,-1.5"]
+
+
+def test_the_counts_that_come_with_the_project_are_those_of_the_paper() -> None:
+    path = Path(__file__).parents[3] / "configs" / "humaneval" / "dialogpt_table7.csv"
+    names = ["Human", "DialoGPT 345M", "PersonalityChat"]
+    names += ["DialoGPT 345M MMI", "DialoGPT 345M Beam", "DialoGPT 762M"]
+    found = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            first, second = (names.index(row[f"system_{side}"]) + 1 for side in (1, 2))
+            counts = {name: int(row[name]) for name in ("first", "neutral", "second")}
+            found[f"{first}v{second} {row['aspect']}"] = counts
+    golden = json.loads(TABLE_7.read_text(encoding="utf-8"))
+    assert found == {
+        name: row["counts"] for name, row in golden.items() if not name.startswith("_")
+    }
