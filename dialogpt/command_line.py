@@ -225,7 +225,8 @@ def _bracketed(words: list[str], item: Any) -> list[str]:
     if not values or values[0].startswith("["):
         return words
     if item not in (int, float):
-        values = [json.dumps(value) for value in values]
+        # Not escaped: YAML does not put the halves of an emoji together.
+        values = [json.dumps(value, ensure_ascii=False) for value in values]
     return [name, f"[{', '.join(values)}]"]
 
 

@@ -1,6 +1,7 @@
 """python -m dialogpt.evaluate: replies and references in, the numbers of the papers out."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -22,21 +23,23 @@ def evaluate_and_report(config: EvaluateConfig, resolved: str) -> None:
     """Evaluate as configured; what was found goes to standard output and into the folder.
 
     Raises:
-        UserError: files do not go together, or the folder has another evaluation.
+        UserError: files do not go together, or the folder cannot be made.
     """
     # Imported late: a misspelt option should not wait for torch.
     from dialogpt.evaluation.picture import draw, has_matplotlib
     from dialogpt.evaluation.run import evaluate
-    from dialogpt.evaluation.tables import csv_text, latex, markdown, terminal_text
+    from dialogpt.evaluation.table_files import csv_text, latex
+    from dialogpt.evaluation.tables import markdown, terminal_text
 
     output = Path(config.output) if config.output else None
-    if output is not None and output.exists() and not output.is_dir():
-        raise UserError(f"{output}: expected a folder or nothing, found a file")
+    if output is not None:  # before hours of work
+        _require_place(output)
     evaluation = evaluate(config)
     print(terminal_text(evaluation))
     if output is None:
         return
     output.mkdir(parents=True, exist_ok=True)
+    (output / "scores.png").unlink(missing_ok=True)  # of former scores
     write_json(output / "scores.json", evaluation.as_record())
     write_text(output / "evaluate.yaml", resolved)
     write_text(output / "scores.md", markdown(evaluation))
@@ -47,6 +50,15 @@ def evaluate_and_report(config: EvaluateConfig, resolved: str) -> None:
     elif evaluation.systems:
         logger.info("No picture: pip install 'dialogpt[plots]' draws one")
     print(f"Wrote {output}", file=sys.stderr)
+
+
+def _require_place(output: Path) -> None:
+    """Raise UserError where a folder cannot be made or written to."""
+    place = next(path for path in (output, *output.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise UserError(f"{output}: expected a place for a folder, found the file {place}")
+    if not os.access(place, os.W_OK):
+        raise UserError(f"{output}: expected a place to write to, but {place} is write-protected")
 
 
 if __name__ == "__main__":

@@ -103,9 +103,15 @@ def read_test_items(path: Path) -> Iterator[TestItem]:
     Raises:
         RecordError: a line is not an item; the message names the file and the line.
     """
-    with path.open(encoding="utf-8") as source:
-        for line_number, value in json_lines(source, path.name):
-            yield _test_item(value, where=f"{path.name}:{line_number}")
+    with path.open(encoding="utf-8-sig") as source:
+        try:
+            for line_number, value in json_lines(source, path.name):
+                yield _test_item(value, where=f"{path.name}:{line_number}")
+        except UnicodeDecodeError as error:
+            raise RecordError(
+                f"{path.name}: expected UTF-8, found the byte {error.object[error.start]:#04x}; "
+                "save the file as UTF-8"
+            ) from error
 
 
 def _test_item(value: Any, *, where: str) -> TestItem:
@@ -125,8 +131,13 @@ def _test_item(value: Any, *, where: str) -> TestItem:
                     f"{str(found)[:60]!r}; mend or remove the line"
                 )
             values[name] = tuple(found)
-        else:
+        elif isinstance(found, str) or (found is None and name in ("human", "human_id")):
             values[name] = found
+        else:
+            raise RecordError(
+                f"{where}: expected a text under {name!r}, found {str(found)[:60]!r}; mend or "
+                "remove the line"
+            )
     for name in ("id", "turns", "references"):
         if not values.get(name):
             raise RecordError(

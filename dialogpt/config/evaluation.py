@@ -90,5 +90,6 @@ def named_file(system: str) -> tuple[str, str]:
         ValueError: it is not of that form.
     """
     name, equals, file = system.partition("=")
-    require(bool(name and equals and file), f"systems must be NAME=FILE, got {system!r}")
+    require(bool(name.strip() and equals and file), f"systems must be NAME=FILE, got {system!r}")
+    require(name.isprintable(), f"systems must have names of one line, got {name!r}")
     return name, file

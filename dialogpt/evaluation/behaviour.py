@@ -24,7 +24,7 @@ class RepetitionMeasure:
 
     def add(self, chunk: Chunk) -> None:
         """Take in the next segments."""
-        self._means = self._means or [Means(self.names) for _ in chunk.systems]
+        self._means = self._means or [Means(self.names, are_rates=True) for _ in chunk.systems]
         for means, hypotheses in zip(self._means, chunk.systems, strict=True):
             means.add(np.array([[float(_repeats(text))] for text in hypotheses]).reshape(-1, 1))
 
@@ -78,7 +78,7 @@ class EmptyMeasure:
 
     def add(self, chunk: Chunk) -> None:
         """Take in the next segments."""
-        self._means = self._means or [Means(self.names) for _ in chunk.systems]
+        self._means = self._means or [Means(self.names, are_rates=True) for _ in chunk.systems]
         for means, hypotheses in zip(self._means, chunk.systems, strict=True):
             empty = [[float(not text.strip())] for text in hypotheses]
             means.add(np.array(empty).reshape(-1, 1))
@@ -114,7 +114,9 @@ class DuplicateMeasure:
         for hashes in self._hashes:
             everything, left_out = _duplicate_rates(np.concatenate(hashes))
             results.append(
-                JackknifedMetrics(names=self.names, all_values=everything, left_out=left_out)
+                JackknifedMetrics(
+                    names=self.names, all_values=everything, left_out=left_out, highest=(1.0,)
+                )
             )
         return results
 

@@ -15,7 +15,7 @@ Shapes: G groups, S sums, V values, J groups left out.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from math import erfc, sqrt
+from math import erfc, exp, nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,18 +54,31 @@ class Difference:
     p: float
 
 
+_UNKNOWN = Interval(low=nan, high=nan)
+
+
 def intervals(metrics: Metrics, *, draws: int = 1000, seed: int) -> list[Interval]:
-    """Of each value: percentiles of the bootstrap, or normal with the jackknife's deviation.
+    """Of each value: percentiles of the bootstrap, for rates Wilson's, or by the jackknife.
+
+    The bootstrap gives a rate of none, or all, of some hundred segments no width at all.
 
     Args:
         metrics: of one system.
         draws: how often G groups are drawn with replacement.
         seed: of the draws.
     """
+    values = metrics.values()
     if isinstance(metrics, JackknifedMetrics):
-        return _normal_intervals(metrics.values(), _standard_errors(metrics.left_out))
+        errors = _standard_errors(metrics.left_out)
+        return [_within(*one) for one in zip(values, errors, metrics.highest, strict=True)]
+    numbers = metrics.num_defined
+    if metrics.are_rates and numbers is not None:
+        return [_wilson(rate, number) for rate, number in zip(values, numbers, strict=True)]
     (drawn,) = _drawn([metrics], draws, seed)
-    return _percentiles(metrics.values(), drawn)
+    found = _percentiles(values, drawn)
+    if numbers is not None:
+        found = [one if n > 1 else _UNKNOWN for one, n in zip(found, numbers, strict=True)]
+    return found
 
 
 def paired(a: Metrics, b: Metrics, *, draws: int = 1000, seed: int) -> list[Difference]:
@@ -188,6 +201,32 @@ def _standard_errors(left_out: Floats) -> Floats:
     deviations = left_out - left_out.mean(axis=0)
     errors: Floats = np.sqrt((num_groups - 1) / num_groups * (deviations**2).sum(axis=0))
     return errors
+
+
+def _within(value: float, error: float, highest: float) -> Interval:
+    """Normal on a scale without ends: the logit of value / highest, the logarithm without one.
+
+    So no end lies where no value can. Not known where leaving segments out changes nothing.
+    """
+    if not (error > 0 and 0 < value < highest):
+        return _UNKNOWN
+    if highest == np.inf:
+        factor = exp(_Z * error / value)
+        return Interval(low=value / factor, high=value * factor)
+    odds = value / (highest - value)
+    factor = exp(_Z * error * highest / (value * (highest - value)))
+    low, high = (highest * o / (1 + o) for o in (odds / factor, odds * factor))
+    return Interval(low=low, high=high)
+
+
+def _wilson(rate: float, number: float) -> Interval:
+    """Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference"."""
+    if not number > 1:
+        return _UNKNOWN
+    square = _Z**2 / number
+    middle = (rate + square / 2) / (1 + square)
+    half = _Z * sqrt(rate * (1 - rate) / number + square / (4 * number)) / (1 + square)
+    return Interval(low=max(0.0, middle - half), high=min(1.0, middle + half))
 
 
 def _normal_intervals(values: Floats, errors: Floats) -> list[Interval]:

@@ -244,4 +244,7 @@ def _c_log_c(counts: Integers) -> Floats:
 
 def _jackknifed(names: tuple[str, ...], columns: Sequence[Floats]) -> JackknifedMetrics:
     values = np.stack(columns, axis=1)
-    return JackknifedMetrics(names=names, all_values=values[0], left_out=values[1:])
+    highest = tuple(np.inf if name.startswith("Entropy") else 1.0 for name in names)
+    return JackknifedMetrics(
+        names=names, all_values=values[0], left_out=values[1:], highest=highest
+    )

@@ -130,7 +130,7 @@ def _existing(name: str) -> Path:
 
 def _is_json(path: Path) -> bool:
     """By its ending, or by its first character."""
-    if path.suffix in (".jsonl", ".json"):
+    if path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
         return True
     with path.open("rb") as source:
         return source.read(4).removeprefix(b"\xef\xbb\xbf").startswith(b"{")
@@ -141,13 +141,18 @@ def _replies(path: Path) -> Iterator[Reply]:
     read: Callable[[Path], Iterator[Reply]] = _text_replies
     if _is_json(path):
         read = _json_replies
-    elif path.suffix == ".tsv":
+    elif path.suffix.lower() == ".tsv":
         read = _tsv_replies
     return read(path)
 
 
 def _text_replies(path: Path) -> Iterator[Reply]:
     for number, line in enumerate(_lines(path), start=1):
+        if "\t" in line:
+            raise RecordError(
+                f"{path}:{number}: expected a reply alone, found a tab in it; name a file of "
+                "contexts and replies .tsv, or put a blank there"
+            )
         yield Reply(text=line, where=f"{path}:{number}")
 
 

@@ -77,6 +77,8 @@ def measure_model(
         left = config.max_items - sums.num_segments - num_skipped if config.max_items else None
         batch = batch[:left]
         pairs = _pairs(loaded, batch, config)
+        if len(pairs) == 1:  # there is no other context to exchange it with
+            pairs = []
         num_skipped += len(batch) - len(pairs)
         if pairs:
             sums.add(_rows(loaded, pairs, draw))
@@ -86,7 +88,8 @@ def measure_model(
         raise UserError("language_model: expected answers that fit the model's window, found none")
     if num_skipped:
         logger.warning(
-            "language_model: %d answers left out: longer than the %d tokens that %s reads",
+            "language_model: %d answers left out: longer than the %d tokens that %s reads, or "
+            "alone in the last batch",
             num_skipped,
             loaded.window,
             loaded.name,

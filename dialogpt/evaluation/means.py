@@ -11,10 +11,12 @@ class Means:
 
     Args:
         names: of the V averages.
+        are_rates: whether the numbers are 0 or 1.
     """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, names: tuple[str, ...], *, are_rates: bool = False) -> None:
         self._names = names
+        self._are_rates = are_rates
         self._sums = GroupedSums(2 * len(names))
 
     def add(self, values: Floats, defined: NDArray[np.bool_] | None = None) -> None:
@@ -29,7 +31,14 @@ class Means:
 
     def metrics(self) -> SummedMetrics:
         """The averages; nan where no segment has a number."""
-        return SummedMetrics(names=self._names, sums=self._sums.values(), formula=_quotients)
+        sums = self._sums.values()
+        return SummedMetrics(
+            names=self._names,
+            sums=sums,
+            formula=_quotients,
+            num_defined=sums[:, len(self._names) :].sum(axis=0),
+            are_rates=self._are_rates,
+        )
 
 
 def _quotients(sums: Floats) -> Floats:

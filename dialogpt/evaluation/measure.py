@@ -42,11 +42,15 @@ class SummedMetrics:
         names: of the V values.
         sums: (G, S) float64, by group of segments: number i is in group i modulo MOST_GROUPS.
         formula: (..., S) sums over groups -> (..., V) values; nan where a value is not defined.
+        num_defined: (V,) segments that a value rests on; None: all.
+        are_rates: whether each segment has a 0 or a 1, whose mean is the value.
     """
 
     names: tuple[str, ...]
     sums: Floats
     formula: Callable[[Floats], Floats]
+    num_defined: Floats | None = None
+    are_rates: bool = False
 
     def values(self) -> Floats:
         """(V,) over all segments."""
@@ -61,11 +65,13 @@ class JackknifedMetrics:
         names: of the V values.
         all_values: (V,) float64 over all segments.
         left_out: (J, V) the same without each of J groups of segments, of sizes as equal as can be.
+        highest: largest value that is possible, of each; the smallest is 0.
     """
 
     names: tuple[str, ...]
     all_values: Floats
     left_out: Floats
+    highest: tuple[float, ...]
 
     def values(self) -> Floats:
         """(V,) over all segments."""

@@ -12,6 +12,7 @@ Shapes: G groups of segments (see `measure`).
 import re
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,8 @@ from dialogpt.evaluation.measure import Chunk, Floats, GroupedSums, Metrics, Sum
 _NUM_STATISTICS = 23
 _AT_ONCE = 16
 """Segments sent before answers are read: these fit into the smallest pipe, so nobody waits."""
+_MOST_SECONDS = 300.0
+"""For some answers; the first ones wait for the program to start, which takes ten."""
 _LINE_ENDS = re.compile(r"[\r\n]+")
 _BARS = re.compile(r"\|(?=\|)")
 
@@ -145,6 +148,8 @@ class MeteorProgram:
     def _answers(self, lines: Sequence[bytes]) -> Iterator[list[float]]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        limit = threading.Timer(_MOST_SECONDS, self._process.kill)  # a pipe has no time limit
+        limit.start()
         try:
             self._process.stdin.write(b"".join(lines))
             self._process.stdin.flush()
@@ -162,6 +167,8 @@ class MeteorProgram:
                 "METEOR's program does not answer as version 1.5 does"
                 + (f": {said}" if said else "; is the jar whole?")
             ) from None
+        finally:
+            limit.cancel()
 
 
 def _request(hypothesis: str, references: Sequence[str]) -> bytes:

@@ -39,7 +39,8 @@ def draw(evaluation: Evaluation, output: Path) -> None:
     for panel in panels[len(metrics) :]:
         panel.set_visible(False)
     facts = evaluation.test_set
-    figure.suptitle(f"{facts.num_segments:,} segments, 95 % intervals", fontsize=9)
+    title = f"Preset {evaluation.preset}: {facts.num_segments:,} segments, references a segment: "
+    figure.suptitle(f"{title}{facts.references}; 95 % intervals", fontsize=9)
     figure.savefig(output, dpi=150)
 
 
@@ -66,3 +67,5 @@ def _draw_metric(panel: Any, evaluation: Evaluation, metric: MetricFacts) -> Non
     panel.tick_params(axis="x", labelsize=7)
     panel.grid(axis="x", alpha=0.3)
     panel.margins(x=0.12)
+    if panel.get_xlim()[0] < 0:  # no number is below 0, and all may be 0
+        panel.set_xlim(0, max(panel.get_xlim()[1], 1.0 if factor > 1 else 0.1))

@@ -16,6 +16,12 @@ from dialogpt.evaluation.behaviour import (
 from dialogpt.evaluation.cider import CiderMeasure
 from dialogpt.evaluation.clean import clean_str
 from dialogpt.evaluation.coco import CocoBleuMeasure, RougeLMeasure
+from dialogpt.evaluation.columns import (
+    avsd_columns,
+    behaviour_columns,
+    dialogpt_columns,
+    plato_columns,
+)
 from dialogpt.evaluation.diversity import DiversityMeasure, LengthMeasure, PlatoDistinctMeasure
 from dialogpt.evaluation.java import UnavailableError
 from dialogpt.evaluation.measure import Measure
@@ -36,7 +42,6 @@ Prepare = Callable[[Sequence[str]], list[str]]
 
 _NUM_SLOTS = 6
 """Columns of references that DSTC7's script fills."""
-_BLANKS, _MTEVAL = "blanks", "mteval-v14c"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +92,7 @@ def build_preset(config: EvaluateConfig, *, num_systems: int) -> Preset:
     return Preset(
         name=config.preset,
         prepare=prepare,
-        references=six_slots if slots == "script" else _all_references,
+        references=_chosen(config, slots),
         slots=_slots_in_words(config, slots),
         measures=tuple(measures),
         metrics=tuple(
@@ -99,19 +104,17 @@ def build_preset(config: EvaluateConfig, *, num_systems: int) -> Preset:
     )
 
 
-def six_slots(item: TestItem) -> list[str]:
+def six_slots(item: TestItem) -> Sequence[str]:
     """The references that DialoGPT's script `dstc/dstc.py` compares with.
 
     It puts reference i modulo k into slot i of six; reference 1 is the human response, in whose
-    place the next one counts once more. Of fewer than six the script would compare people with
-    themselves in a later slot; here they are replaced there, too.
+    place the next one counts. Of fewer than six the script would compare people with themselves in
+    a later round; here the next one counts there, too. Where no human response is known, all count.
     """
     references = item.references
-    number = len(references)
-    if item.human is not None:
-        everyone = [references[0], references[1 % number], *references[1:]]
-    else:  # the human response stands among them, and takes no part
-        everyone = [references[0], references[2 % number], *references[2:]]
+    if item.human is None:
+        return references
+    everyone = [references[0], references[1 % len(references)], *references[1:]]
     return [everyone[slot % len(everyone)] for slot in range(_NUM_SLOTS)]
 
 
@@ -119,11 +122,24 @@ def _all_references(item: TestItem) -> Sequence[str]:
     return item.references
 
 
+def _first_reference(item: TestItem) -> Sequence[str]:
+    return item.references[:1]
+
+
+def _chosen(config: EvaluateConfig, slots: str) -> Callable[[TestItem], Sequence[str]]:
+    if config.preset == "plato":
+        return _first_reference
+    return six_slots if slots == "script" else _all_references
+
+
 def _slots_in_words(config: EvaluateConfig, slots: str) -> str:
     if config.preset == "plato":
         return "the first counts"
     if slots == "script":
-        return "six slots as in DSTC7's script, where the second other than the human counts twice"
+        return (
+            "in six slots as in DSTC7's script: at most five, the second once more in each round; "
+            "all, where no human answer is known"
+        )
     return "all count"
 
 
@@ -180,117 +196,9 @@ def _measures(
         words = read_stop_words(Path(config.stop_words)) if config.stop_words else ()
         knowledge = KnowledgeMeasure(words)
         plato: list[Measure] = [PlatoBleuMeasure(), PlatoDistinctMeasure(num_systems), knowledge]
-        return [*plato, *behaviour], [*_plato(knowledge.note), *_behaviour()]
+        return [*plato, *behaviour], [*plato_columns(knowledge.note), *behaviour_columns()]
     if config.preset == "avsd":
         coco: list[Measure] = [CocoBleuMeasure(), RougeLMeasure(), CiderMeasure()]
-        return [*coco, *behaviour], [*_avsd(), *_behaviour()]
+        return [*coco, *behaviour], [*avsd_columns(), *behaviour_columns()]
     ours: list[Measure] = [MtevalMeasure(num_systems), DiversityMeasure(num_systems)]
-    return [*ours, *behaviour], [*_dialogpt(), *_behaviour()]
-
-
-def _dialogpt() -> list[MetricFacts]:
-    """Columns of DialoGPT's Tables 2 and 3, Avg len excepted."""
-    weights = "information from all references; kept where segments are drawn anew"
-    return [
-        *(_mteval(f"NIST-{n}", f"N-{n}", note=weights) for n in (2, 4)),
-        *(_mteval(f"BLEU-{n}", f"B-{n}", is_share=True) for n in (1, 2, 3, 4)),
-        _meteor(),
-        _split("Entropy-4", "E-4", note="nats, over all replies"),
-        *(_split(f"Dist-{n}", f"D-{n}", is_share=True, note="over all replies") for n in (1, 2)),
-    ]
-
-
-def _plato(stop_words: str) -> list[MetricFacts]:
-    bleu = "one reference; smoothing 7 of nltk 3.4, of which a copy scores more than 1"
-    return [
-        *(
-            _split(f"BLEU-{n} (PLATO)", f"B-{n}", tokens="single blanks", note=bleu, refs=True)
-            for n in (1, 2)
-        ),
-        *(
-            _split(f"Distinct-{n}", f"D-{n}", tokens="single blanks", note="over all replies")
-            for n in (1, 2)
-        ),
-        *(_split(f"Knowledge {name}", f"K-{name}", note=stop_words) for name in ("R", "P", "F1")),
-    ]
-
-
-def _avsd() -> list[MetricFacts]:
-    rouge = "beta 1.2, best precision and recall apart"
-    cider = "CIDEr-D; depends on the whole test set"
-    return [
-        *(_split(f"BLEU-{n} (COCO)", f"B-{n}", refs=True, digits=3) for n in (1, 2, 3, 4)),
-        _meteor(digits=3),
-        _split("ROUGE-L", "ROUGE-L", refs=True, digits=3, note=rouge),
-        _split("CIDEr", "CIDEr", refs=True, digits=3, note=cider),
-    ]
-
-
-def _behaviour() -> list[MetricFacts]:
-    trigram = "replies with a trigram twice"
-    copied = "trigrams of a reply that stand in its context"
-    return [
-        _split("Avg len", "Len", direction=None, digits=1, note="words of a reply"),
-        _split("Repetition rate", "Rep", is_share=True, direction=False, digits=1, note=trigram),
-        _split("Copy rate", "Copy", is_share=True, direction=None, digits=1, note=copied),
-        _split(
-            "Duplicate rate",
-            "Dup",
-            is_share=True,
-            direction=False,
-            digits=1,
-            note="replies that another segment got, too",
-        ),
-        _split("Empty rate", "Empty", is_share=True, direction=False, digits=1),
-    ]
-
-
-def _mteval(name: str, short: str, *, is_share: bool = False, note: str = "") -> MetricFacts:
-    return MetricFacts(
-        name=name,
-        short=short,
-        text="",
-        tokens=_MTEVAL,
-        case="lower",
-        uses_references=True,
-        written="percent" if is_share else "number",
-        note=note,
-    )
-
-
-def _meteor(*, digits: int = 2) -> MetricFacts:
-    return MetricFacts(
-        name="METEOR",
-        short="METEOR",
-        text="",
-        tokens="METEOR 1.5 -norm",
-        case="lower",
-        uses_references=True,
-        written="percent" if digits == 2 else "number",
-        digits=digits,
-    )
-
-
-def _split(
-    name: str,
-    short: str,
-    *,
-    tokens: str = _BLANKS,
-    refs: bool = False,
-    is_share: bool = False,
-    direction: bool | None = True,
-    digits: int = 2,
-    note: str = "",
-) -> MetricFacts:
-    return MetricFacts(
-        name=name,
-        short=short,
-        text="",
-        tokens=tokens,
-        case="kept",
-        uses_references=refs,
-        higher_is_better=direction,
-        written="percent" if is_share else "number",
-        digits=digits,
-        note=note,
-    )
+    return [*ours, *behaviour], [*dialogpt_columns(), *behaviour_columns()]

@@ -11,7 +11,7 @@ from dialogpt.command_line import UserError
 from dialogpt.config.evaluation import HUMAN, EvaluateConfig, named_file
 from dialogpt.evaluation.bootstrap import intervals, paired
 from dialogpt.evaluation.inputs import Segment, read_items, read_segments
-from dialogpt.evaluation.measure import Chunk, Metrics
+from dialogpt.evaluation.measure import Chunk, Metrics, SummedMetrics
 from dialogpt.evaluation.presets import Preset, build_preset
 from dialogpt.evaluation.scores import (
     Comparison,
@@ -21,6 +21,7 @@ from dialogpt.evaluation.scores import (
     SystemScores,
     TestSetFacts,
 )
+from dialogpt.records import TestItem
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +46,18 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
             "expected systems to score, found none; name them with --systems NAME=FILE, or a model "
             "with --language_model.model"
         )
+    if config.baseline and config.baseline not in [name for name, _ in systems]:
+        raise UserError(
+            f"--baseline {config.baseline}: expected one of the systems that are scored, found "
+            f"none of that name; item {first.item.id!r} has no human answer"
+        )
     preset = build_preset(config, num_systems=len(systems))
     counts = _ReferenceCounts()
     progress = tqdm(desc="segments", unit="segment", disable=None)
-    for chunk in _chunks(chain([first], segments), preset, has_human=has_human):
+    knows_humans = first.item.human is not None
+    for chunk in _chunks(
+        chain([first], segments), preset, has_human=has_human, knows_humans=knows_humans
+    ):
         counts.add(chunk)
         for measure in preset.measures if systems else ():
             measure.add(chunk)
@@ -57,7 +66,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     results = [measure.results() for measure in preset.measures] if systems else []
     per_system = list(zip(*results, strict=True))
     scored = [
-        SystemScores(name=name, file=file, scores=_scores(metrics, config))
+        SystemScores(name=name, file=file, scores=_scores(metrics, config, counts.num_segments))
         for (name, file), metrics in zip(systems, per_system, strict=True)
     ]
     shown = {metric.name for metric in preset.metrics}
@@ -87,47 +96,58 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     )
 
 
-def _chunks(segments: Iterator[Segment], preset: Preset, *, has_human: bool) -> Iterator[Chunk]:
+def _chunks(
+    segments: Iterator[Segment], preset: Preset, *, has_human: bool, knows_humans: bool
+) -> Iterator[Chunk]:
     """Segments by thousands, their texts prepared; people are the last system, if they are one."""
     while batch := list(islice(segments, _CHUNK)):
         systems = [list(texts) for texts in zip(*(one.replies for one in batch), strict=True)]
-        if has_human:
-            systems.append([_human(segment) for segment in batch])
         items = [segment.item for segment in batch]
+        for item in items:
+            _check_human(item, is_known=knows_humans)
+        if has_human:
+            systems.append([item.human or "" for item in items])
         yield Chunk(
-            systems=[preset.prepare(texts) for texts in systems],
+            systems=[preset.prepare(list(map(_sound, texts))) for texts in systems],
             references=_regrouped(preset, [preset.references(item) for item in items]),
             contexts=_regrouped(preset, [item.turns for item in items]),
-            knowledge=_regrouped(preset, [item.knowledge for item in items]),
+            knowledge=_regrouped(preset, [item.knowledge for item in items])
+            if preset.name == "plato"
+            else [()] * len(items),
         )
 
 
 def _regrouped(preset: Preset, groups: Sequence[Sequence[str]]) -> list[list[str]]:
     """Texts of groups, prepared all at once."""
-    texts = iter(preset.prepare([text for group in groups for text in group]))
+    texts = iter(preset.prepare([_sound(text) for group in groups for text in group]))
     return [list(islice(texts, len(group))) for group in groups]
 
 
-def _human(segment: Segment) -> str:
-    human = segment.item.human
-    if human is None:
+def _sound(text: str) -> str:
+    """A text without halves of characters, which JSON can hold and no tokenizer reads."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _check_human(item: TestItem, *, is_known: bool) -> None:
+    """Raise UserError where an item differs from the first one in having a human answer."""
+    if (item.human is not None) != is_known:
+        expected, found = ("a", "none") if is_known else ("no", "one")
         raise UserError(
-            f"item {segment.item.id!r}: expected a human answer, as other items have one, found "
-            "none; --no_human leaves people out"
+            f"item {item.id!r}: expected {expected} human answer, as the first item, found "
+            f"{found}; give all items one, or none"
         )
-    return human
 
 
 @dataclass(kw_only=True, slots=True)
 class _ReferenceCounts:
-    """How many references segments have."""
+    """How many different references segments have."""
 
     num_segments: int = 0
     num_references: int = 0
     extremes: set[int] = field(default_factory=set)
 
     def add(self, chunk: Chunk) -> None:
-        numbers = [len(references) for references in chunk.references]
+        numbers = [len(set(references)) for references in chunk.references]
         self.num_segments += len(numbers)
         self.num_references += sum(numbers)
         self.extremes = {min(self.extremes | {min(numbers)}), max(self.extremes | {max(numbers)})}
@@ -143,13 +163,25 @@ class _ReferenceCounts:
         )
 
 
-def _scores(measured: Sequence[Metrics], config: EvaluateConfig) -> dict[str, Score]:
+def _scores(
+    measured: Sequence[Metrics], config: EvaluateConfig, num_segments: int
+) -> dict[str, Score]:
     """By the metric's name."""
     scores = {}
     for metrics in measured:
         found = intervals(metrics, draws=config.draws, seed=config.seed)
-        for name, value, interval in zip(metrics.names, metrics.values(), found, strict=True):
-            scores[name] = Score(value=float(value), low=interval.low, high=interval.high)
+        numbers: Sequence[float | None] = [None] * len(found)
+        if isinstance(metrics, SummedMetrics) and metrics.num_defined is not None:
+            numbers = metrics.num_defined.tolist()
+        for name, value, interval, number in zip(
+            metrics.names, metrics.values(), found, numbers, strict=True
+        ):
+            scores[name] = Score(
+                value=float(value),
+                low=interval.low,
+                high=interval.high,
+                num_segments=num_segments if number is None else int(number),
+            )
     return scores
 
 
@@ -191,7 +223,8 @@ def _model_scores(config: EvaluateConfig) -> tuple[SystemScores, tuple[MetricFac
         options.model, "forward", device=device, dtype=choose_dtype(options.precision, device)
     )
     measured = measure_model(loaded, read_items(config.references), options, seed=config.seed)
-    scores = _scores([measured], config)
+    num_answers = int(measured.sums[:, -1].sum())
+    scores = _scores([measured], config, num_answers)
     gain = scores["Context gain"]
     if not gain.low > 0.0:
         logger.warning(

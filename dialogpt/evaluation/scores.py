@@ -43,10 +43,6 @@ class MetricFacts:
             return f"{100.0 * value:.{self.digits}f}%"
         return f"{value:.{self.digits}f}"
 
-    def shown_p(self, p: float) -> str:
-        """A p-value; 0 of so many draws is not 0."""
-        return "n/a" if math.isnan(p) else f"{p:.4f}"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
@@ -55,11 +51,13 @@ class Score:
     Attributes:
         value: over all segments.
         low, high: ends of the interval.
+        num_segments: those that the value rests on.
     """
 
     value: float
     low: float
     high: float
+    num_segments: int
 
     @property
     def has_interval(self) -> bool:
@@ -67,7 +65,7 @@ class Score:
         return not (math.isnan(self.low) or math.isnan(self.high))
 
 
-NOT_MEASURED = Score(value=math.nan, low=math.nan, high=math.nan)
+NOT_MEASURED = Score(value=math.nan, low=math.nan, high=math.nan, num_segments=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,7 +152,7 @@ class TestSetFacts:
     Attributes:
         files: as given.
         num_segments: items.
-        fewest_references, most_references, mean_references: of an item, as they were used.
+        fewest_references, most_references, mean_references: different ones of an item that count.
         slots: which references counted, in words.
     """
 

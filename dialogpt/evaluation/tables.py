@@ -1,8 +1,7 @@
-"""An evaluation as tables: like the papers' in Markdown and LaTeX, and every number in CSV."""
+"""An evaluation as tables in Markdown, like the papers', and on the terminal."""
 
-import csv
-import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 from dialogpt.config.evaluation import HUMAN
@@ -14,21 +13,9 @@ from dialogpt.evaluation.scores import (
     SystemScores,
 )
 
-_LATEX = str.maketrans(
-    {
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
-    }
-)
 SIGNIFICANT = 0.05
+FEWEST_SEGMENTS = 30
+"""Of fewer ones the bootstrap promises too much: no difference is starred."""
 
 
 def markdown(evaluation: Evaluation) -> str:
@@ -36,7 +23,7 @@ def markdown(evaluation: Evaluation) -> str:
     test_set = evaluation.test_set
     head = (
         f"Preset {evaluation.preset}; {test_set.num_segments:,} segments of "
-        f"{', '.join(test_set.files)}; references a segment: {test_set.references} "
+        f"{_cell(', '.join(test_set.files))}; references a segment: {test_set.references} "
         f"({test_set.slots})."
     )
     parts = [head, main_table(evaluation), columns_table(evaluation)]
@@ -72,7 +59,7 @@ def main_table(evaluation: Evaluation) -> str:
             _cell(system.name),
             *(
                 f"**{shown}**" if system.name in best.get(metric.name, ()) else shown
-                for metric, shown in _shown_scores(evaluation, system)
+                for metric, shown in shown_scores(evaluation, system)
             ),
         ]
         for system in evaluation.systems
@@ -84,11 +71,10 @@ def columns_table(evaluation: Evaluation) -> str:
     """What each column is, and why one says n/a."""
     rows = []
     for metric in evaluation.metrics:
-        references = evaluation.test_set.references if metric.uses_references else "none"
-        note = evaluation.missing.get(metric.name, "")
-        note = f"n/a: {note}" if note else metric.note
-        row = [metric.name, metric.text, metric.tokens, metric.case, references]
-        rows.append([_cell(text) for text in (*row, f"{evaluation.test_set.num_segments:,}", note)])
+        why = evaluation.missing.get(metric.name, "")
+        row = [metric.name, metric.text, metric.tokens, metric.case]
+        row += [_references(evaluation, metric), _segments(evaluation, metric)]
+        rows.append([_cell(text) for text in (*row, f"n/a: {why}" if why else metric.note)])
     head = ["metric", "text", "split by", "case", "references", "segments", "note"]
     return _markdown_table(head, rows)
 
@@ -118,56 +104,12 @@ def comparisons_table(evaluation: Evaluation) -> str:
             _cell(one.metric),
             _cell(f"{one.first} - {one.second}"),
             facts[one.metric].shown(one.difference),
-            _interval(facts[one.metric], Score(value=one.difference, low=one.low, high=one.high)),
-            facts[one.metric].shown_p(one.p) + (" *" if one.p < SIGNIFICANT else ""),
+            _ends(facts[one.metric], one.low, one.high),
+            _shown_p(one.p, evaluation),
         ]
         for one in evaluation.comparisons
     ]
     return _markdown_table(["metric", "systems", "difference", "95 % interval", "p"], rows)
-
-
-def latex(evaluation: Evaluation) -> str:
-    """The table for a paper; needs the package booktabs."""
-    best = best_systems(evaluation)
-    lines = [
-        r"\begin{tabular}{l" + "r" * len(evaluation.metrics) + "}",
-        r"\toprule",
-        " & ".join(["System", *(_latex(metric.short) for metric in evaluation.metrics)]) + r" \\",
-        r"\midrule",
-    ]
-    for system in evaluation.systems:
-        cells = [
-            rf"\textbf{{{_latex(shown)}}}"
-            if system.name in best.get(metric.name, ())
-            else _latex(shown)
-            for metric, shown in _shown_scores(evaluation, system)
-        ]
-        lines.append(" & ".join([_latex(system.name), *cells]) + r" \\")
-    facts = evaluation.test_set
-    caption = (
-        f"Preset {evaluation.preset}, {facts.num_segments:,} segments, references a segment: "
-        f"{facts.references}."
-    )
-    return "\n".join([f"% {caption}", *lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
-
-
-def csv_text(evaluation: Evaluation) -> str:
-    """Every number of every system, a line each, with all that it depends on."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    head = ["preset", "metric", "system", "value", "low", "high", "text", "tokens", "case"]
-    writer.writerow([*head, "references", "segments", "note"])
-    facts = evaluation.test_set
-    for metric in evaluation.metrics:
-        note = evaluation.missing.get(metric.name, metric.note)
-        for system in evaluation.systems:
-            score = system.scores.get(metric.name, NOT_MEASURED)
-            numbers = [_number(value) for value in (score.value, score.low, score.high)]
-            how = [metric.text, metric.tokens, metric.case]
-            references = facts.references if metric.uses_references else ""
-            row = [evaluation.preset, metric.name, system.name, *numbers, *how]
-            writer.writerow([*row, references, facts.num_segments, note])
-    return stream.getvalue()
 
 
 def best_systems(evaluation: Evaluation) -> dict[str, set[str]]:
@@ -199,7 +141,7 @@ def terminal_text(evaluation: Evaluation) -> str:
             f"{facts.references} ({facts.slots})"
         )
         parts.append(_terminal_table(evaluation))
-        parts.append("\n".join(_splits(evaluation)))
+        parts.append("\n".join(splits(evaluation)))
     if evaluation.model is not None:
         lines = [f"Model {evaluation.model.name}"]
         for metric in evaluation.model_metrics:
@@ -210,7 +152,7 @@ def terminal_text(evaluation: Evaluation) -> str:
     return "\n\n".join(parts)
 
 
-def _splits(evaluation: Evaluation) -> list[str]:
+def splits(evaluation: Evaluation) -> list[str]:
     """A line for each way in which texts were treated, and one for each metric without a value."""
     groups: dict[str, list[str]] = {}
     for metric in evaluation.metrics:
@@ -218,13 +160,18 @@ def _splits(evaluation: Evaluation) -> list[str]:
             how = f"text {metric.text}, split by {metric.tokens}, case {metric.case}"
             groups.setdefault(how, []).append(metric.short)
     lines = [f"{', '.join(names)}: {how}" for how, names in groups.items()]
+    lines += [
+        f"{metric.short}: {_segments(evaluation, metric)} segments"
+        for metric in evaluation.metrics
+        if " of " in _segments(evaluation, metric)
+    ]
     return [*lines, *(f"{name} n/a: {why}" for name, why in evaluation.missing.items())]
 
 
 def _terminal_table(evaluation: Evaluation) -> str:
     rows = [["system", *(metric.short for metric in evaluation.metrics)]]
     for system in evaluation.systems:
-        rows.append([system.name, *(shown for _, shown in _shown_scores(evaluation, system))])
+        rows.append([system.name, *(shown for _, shown in shown_scores(evaluation, system))])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -233,33 +180,73 @@ def _terminal_table(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _shown_scores(
-    evaluation: Evaluation, system: SystemScores
-) -> Iterable[tuple[MetricFacts, str]]:
+def shown_scores(evaluation: Evaluation, system: SystemScores) -> Iterable[tuple[MetricFacts, str]]:
+    """Each column with a system's value as it is written."""
     for metric in evaluation.metrics:
         yield metric, metric.shown(system.scores.get(metric.name, NOT_MEASURED).value)
 
 
 def _interval(metric: MetricFacts, score: Score) -> str:
-    if not score.has_interval:
+    return _ends(metric, score.low, score.high)
+
+
+def _ends(metric: MetricFacts, low: float, high: float) -> str:
+    if math.isnan(low) or math.isnan(high):
         return "n/a"
-    return f"{metric.shown(score.low)} to {metric.shown(score.high)}"
+    return f"{metric.shown(low)} to {metric.shown(high)}"
+
+
+def _shown_p(p: float, evaluation: Evaluation) -> str:
+    """A p-value; none of so many draws is not 0. A star where it is small and means something."""
+    if math.isnan(p):
+        return "n/a"
+    least = 1.0 / evaluation.settings["draws"]
+    shown = f"{p:.4f}" if p >= least else f"<{least:g}"
+    is_enough = evaluation.test_set.num_segments >= FEWEST_SEGMENTS
+    return f"{shown} *" if p < SIGNIFICANT and is_enough else shown
+
+
+def _segments(evaluation: Evaluation, metric: MetricFacts) -> str:
+    """How many a metric rests on: all, or those where it is defined."""
+    everything = evaluation.test_set.num_segments
+    numbers = {
+        system.scores[metric.name].num_segments
+        for system in evaluation.systems
+        if metric.name in system.scores
+    }
+    if metric.name in evaluation.missing or numbers <= {everything}:
+        return f"{everything:,}"
+    return f"{' or '.join(f'{number:,}' for number in sorted(numbers))} of {everything:,}"
+
+
+def _references(evaluation: Evaluation, metric: MetricFacts) -> str:
+    return evaluation.test_set.references if metric.uses_references else "none"
 
 
 def _intervals_text(evaluation: Evaluation) -> str:
     draws = evaluation.settings["draws"]
     return (
-        f"Percentile bootstrap over segments, {draws:,} draws; for entropy and distinct n-grams, "
-        "which are no sums, the jackknife over groups of segments. Seed "
-        f"{evaluation.settings['seed']}."
+        f"Percentile bootstrap over segments, {draws:,} draws, seed "
+        f"{evaluation.settings['seed']}; Wilson's interval for shares of replies (Rep, Empty); the "
+        "jackknife over groups of segments for what is no sum over them (E, D, Dup). n/a where a "
+        "number rests on one segment, or does not change with the segments." + _few(evaluation)
+    )
+
+
+def _few(evaluation: Evaluation) -> str:
+    if evaluation.test_set.num_segments >= FEWEST_SEGMENTS:
+        return ""
+    return (
+        f" **With fewer than {FEWEST_SEGMENTS} segments intervals are too narrow and p too small: "
+        "no differences are starred.**"
     )
 
 
 def _comparisons_text(evaluation: Evaluation) -> str:
     return (
         "First minus second, on the same segments (paired bootstrap or jackknife); p is two-sided, "
-        f"* below {SIGNIFICANT}, not corrected for the number of comparisons "
-        f"({len(evaluation.comparisons)})."
+        f"* below {SIGNIFICANT} (from {FEWEST_SEGMENTS} segments on), not corrected for the "
+        f"number of comparisons ({len(evaluation.comparisons)})."
     )
 
 
@@ -269,12 +256,4 @@ def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", " ").replace("<", "&lt;")
-
-
-def _latex(text: str) -> str:
-    return text.translate(_LATEX)
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else repr(float(value))
+    return re.sub(r"([|*_`])", r"\\\1", text.replace("\n", " ").replace("<", "&lt;"))

@@ -4,11 +4,13 @@ import csv
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support_decode import save_model_folder
+from support_mteval import golden_lines, plain_mteval
 
 from dialogpt.command_line import UserError, parse_config
 from dialogpt.config.evaluation import EvaluateConfig
@@ -89,19 +91,32 @@ def test_the_golden_numbers_come_out_of_the_command(tmp_path: Path, kind: str) -
 
 
 def test_preset_dstc7_cleans_and_fills_the_slots_of_the_script(tmp_path: Path) -> None:
-    # The script's slots: reference 1 is people's own, and 2 counts twice in each round of three.
-    expected = json.loads((DSTC / "expected.json").read_text())
+    columns = [golden_lines(f"ref{number}_raw.txt") for number in range(3)]
+    cleaned = [golden_lines(f"ref{number}_clean.txt") for number in range(3)]
+    items = [
+        TestItem(id=str(number), turns=("?",), references=(first, third), human=second)
+        for number, (first, second, third) in enumerate(zip(*columns, strict=True))
+    ]
+    references = write_items(tmp_path / "items.jsonl", *items)
+    words = ["--references", references, "--systems", f"golden={DSTC / 'hyp_raw.txt'}"]
+    measured = values(evaluate(tmp_path, *words, "--preset", "dstc7", "--no_meteor"), "golden")
+    # By an implementation of its own: reference 1 is people's, and 2 stands in its place, too.
+    slots = [[a, c, c, a, c, c] for a, _, c in zip(*cleaned, strict=True)]
+    expected = plain_mteval(golden_lines("hyp_clean.txt"), slots)
+    names = [f"{kind}-{n}" for kind in ("NIST", "BLEU") for n in (1, 2, 3, 4)]
+    assert [measured[name] for name in names] == pytest.approx(expected, rel=1e-9)
+    golden = json.loads((DSTC / "expected.json").read_text())["clean"]
+    assert measured["Avg len"] == pytest.approx(golden["avg_len"])
+    assert measured["Dist-1"] == pytest.approx(golden["distinct"][0], abs=1e-6)
+
+
+def test_preset_dstc7_takes_all_references_where_people_are_not_known(tmp_path: Path) -> None:
+    golden = json.loads((DSTC / "expected.json").read_text())["clean"]["mteval_v14c"]
     references = [str(DSTC / f"ref{number}_raw.txt") for number in range(3)]
-    system = f"golden={DSTC / 'hyp_raw.txt'}"
-    words = ["--references", *references, "--systems", system, "--preset", "dstc7"]
-    measured = values(evaluate(tmp_path, *words), "golden")
-    assert measured["Avg len"] == pytest.approx(expected["clean"]["avg_len"])
-    assert measured["Dist-1"] == pytest.approx(expected["clean"]["distinct"][0], abs=1e-6)
-    everything = values(evaluate(tmp_path, *words, "--reference_slots", "all"), "golden")
-    assert everything["BLEU-4"] == pytest.approx(
-        expected["clean"]["mteval_v14c"]["bleu"][3], abs=6e-5
-    )
-    assert measured["NIST-2"] != pytest.approx(everything["NIST-2"], abs=1e-3)
+    words = ["--references", *references, "--systems", f"golden={DSTC / 'hyp_raw.txt'}"]
+    measured = values(evaluate(tmp_path, *words, "--preset", "dstc7", "--no_meteor"), "golden")
+    assert measured["NIST-2"] == pytest.approx(golden["nist"][1], abs=6e-5)
+    assert measured["BLEU-4"] == pytest.approx(golden["bleu"][3], abs=6e-5)
 
 
 def test_systems_and_people_stand_in_every_file(
@@ -138,7 +153,10 @@ def test_systems_and_people_stand_in_every_file(
         "tokens": "mteval-v14c",
         "case": "lower",
         "references": "2",
+        "slots": "all count",
         "segments": "6",
+        "draws": "1000",
+        "seed": "0",
         "note": "",
     }
     assert float(of_good["BLEU-4"]["value"]) == pytest.approx(1.0)
@@ -280,6 +298,8 @@ def test_nothing_is_written_where_files_do_not_go_together(
     ("options", "message"),
     [
         (["--systems", "file"], "systems must be NAME=FILE"),
+        (["--systems", " =x"], "systems must be NAME=FILE"),
+        (["--systems", "a\nb=x"], "systems must have names of one line"),
         (["--systems", "a=x", "a=y"], "systems must have different names"),
         (["--systems", "human=x"], "human is a name of its own"),
         (["--systems", "a=x", "--baseline", "b"], "baseline must be one of"),
@@ -293,6 +313,67 @@ def test_options_that_do_not_go_together_are_refused(
         parse_config(EvaluateConfig, ["--references", "r", *options], prog="evaluate")
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_numbers_on_some_segments_say_on_how_many(tmp_path: Path, items: list[TestItem]) -> None:
+    some = [replace(items[0], knowledge=("it is one",)), *items[1:]]
+    references = write_items(tmp_path / "items.jsonl", *some)
+    file = write_replies(tmp_path / "a.jsonl", items, lambda item: "it is one")
+    words = ["--references", references, "--systems", f"a={file}", "--preset", "plato"]
+    (scores,) = [one["scores"] for one in evaluate(tmp_path, *words)["systems"][:1]]
+    assert scores["Knowledge R"] == {"value": 1.0, "low": None, "high": None, "num_segments": 1}
+    page = (tmp_path / "scores" / "scores.md").read_text(encoding="utf-8")
+    assert "| 1 of 6 |" in page
+    assert "| BLEU-1 (PLATO) | words of BERT-uncased, contractions joined | single blanks " in page
+    assert "| 1 | 6 |" in page  # one reference counts
+
+
+def test_few_segments_get_no_stars_and_no_p_of_0(tmp_path: Path, items: list[TestItem]) -> None:
+    references = write_items(tmp_path / "items.jsonl", *items)
+    good = write_replies(tmp_path / "good.jsonl", items, lambda item: item.references[0])
+    bad = write_replies(tmp_path / "bad.jsonl", items, lambda item: "no")
+    words = ["--references", references, "--systems", f"good={good}", f"bad={bad}"]
+    evaluate(tmp_path, *words, "--no_meteor")
+    page = (tmp_path / "scores" / "scores.md").read_text(encoding="utf-8")
+    assert "<0.001 |" in page
+    assert " * |" not in page
+    assert "With fewer than 30 segments" in page
+
+
+@pytest.mark.parametrize("place", [0, 3])
+def test_items_with_and_without_people_are_refused(
+    tmp_path: Path, items: list[TestItem], place: int
+) -> None:
+    items[place] = replace(items[place], human=None)
+    references = write_items(tmp_path / "items.jsonl", *items)
+    file = write_replies(tmp_path / "a.jsonl", items, lambda item: "it is")
+    with pytest.raises(UserError, match="give all items one, or none"):
+        evaluate(tmp_path, "--references", references, "--systems", f"a={file}")
+
+
+def test_people_as_baseline_who_are_not_there_are_missed_at_once(
+    tmp_path: Path, items: list[TestItem]
+) -> None:
+    nobody = [replace(item, human=None) for item in items]
+    references = write_items(tmp_path / "items.jsonl", *nobody)
+    file = write_replies(tmp_path / "a.jsonl", items, lambda item: "it is")
+    words = ["--references", references, "--systems", f"a={file}", "--baseline", "human"]
+    with pytest.raises(UserError, match="--baseline human: expected one of the systems"):
+        evaluate(tmp_path, *words)
+
+
+def test_halves_of_characters_are_read(tmp_path: Path, items: list[TestItem]) -> None:
+    references = write_items(tmp_path / "items.jsonl", *items)
+    file = write_replies(tmp_path / "a.jsonl", items, lambda item: "it is \ud83d \U0001f600")
+    words = ["--references", references, "--systems", f"\U0001f600={file}", "--preset", "plato"]
+    assert values(evaluate(tmp_path, *words), "\U0001f600")["Avg len"] == 4.0
+
+
+def test_a_place_for_no_folder_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    argv = ["--references", "nothing", "--output", str(tmp_path / "file" / "folder")]
+    with pytest.raises(UserError, match="expected a place for a folder, found the file"):
+        evaluate_and_report(*parse_config(EvaluateConfig, argv, prog="evaluate"))
 
 
 def test_nothing_to_score_is_said(tmp_path: Path, items: list[TestItem]) -> None:

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from dialogpt.evaluation import bootstrap
 from dialogpt.evaluation.bootstrap import Interval, intervals, paired
+from dialogpt.evaluation.means import Means
 from dialogpt.evaluation.measure import Floats, JackknifedMetrics, SummedMetrics
 
 
@@ -25,7 +27,10 @@ def jackknifed(values: Floats, of: Callable[..., Floats] = np.mean) -> Jackknife
     """A function of (segments,) values, each segment a group."""
     rest = [of(np.delete(values, i)) for i in range(len(values))]
     return JackknifedMetrics(
-        names=("mean",), all_values=np.array([of(values)]), left_out=np.array(rest)[:, None]
+        names=("mean",),
+        all_values=np.array([of(values)]),
+        left_out=np.array(rest)[:, None],
+        highest=(math.inf,),
     )
 
 
@@ -38,8 +43,54 @@ def test_the_intervals_of_a_mean_are_those_of_its_standard_error() -> None:
     # Of a mean the jackknife gives exactly the usual standard error.
     (normal,) = intervals(jackknifed(values), seed=0)
     error = values.std(ddof=1) / math.sqrt(len(values))
-    assert normal.low == pytest.approx(values.mean() - 1.959964 * error, rel=1e-6)
-    assert normal.high == pytest.approx(values.mean() + 1.959964 * error, rel=1e-6)
+    on_log_scale = 1.959964 * error / values.mean()
+    assert math.log(normal.low) == pytest.approx(math.log(values.mean()) - on_log_scale, abs=1e-6)
+    assert math.log(normal.high) == pytest.approx(math.log(values.mean()) + on_log_scale, abs=1e-6)
+
+
+def rate_of(values: Floats) -> SummedMetrics:
+    means = Means(("rate",), are_rates=True)
+    means.add(values[:, None])
+    return means.metrics()
+
+
+def test_a_rate_of_none_and_of_all_has_a_width() -> None:
+    # Wilson's interval of 0 of 1,999, to the digits of published tables (3.8415 / 2002.84).
+    (none,) = intervals(rate_of(np.zeros(1999)), seed=0)
+    assert (none.low, none.high) == pytest.approx((0.0, 0.0019180), abs=1e-6)
+    (all_of_them,) = intervals(rate_of(np.ones(1999)), seed=0)
+    assert (all_of_them.low, all_of_them.high) == pytest.approx((0.9980820, 1.0), abs=1e-6)
+
+
+@pytest.mark.parametrize(("rate", "number"), [(0.002, 1000), (0.01, 200), (0.3, 100)])
+def test_19_of_20_intervals_hold_a_rate(rate: float, number: int) -> None:
+    rng = np.random.default_rng(7)
+    hits = 0
+    for _ in range(400):
+        (interval,) = intervals(rate_of((rng.random(number) < rate).astype(np.float64)), seed=0)
+        hits += interval.low <= rate <= interval.high
+    assert 0.92 <= hits / 400 <= 1.0
+
+
+def test_an_interval_stays_where_values_can_be() -> None:
+    rest = np.array([[0.975], [0.985], [0.97], [0.985]])
+    near_1 = JackknifedMetrics(
+        names=("share",), all_values=np.array([0.98]), left_out=rest, highest=(1.0,)
+    )
+    (interval,) = intervals(near_1, seed=0)
+    assert 0.8 < interval.low < 0.98 < interval.high < 1.0
+    alike = replace(near_1, left_out=np.full((4, 1), 0.98))
+    assert math.isnan(intervals(alike, seed=0)[0].low)
+
+
+def test_a_mean_over_one_segment_has_no_interval() -> None:
+    means = Means(("often", "once"))
+    defined = np.array([[True, True], [True, False], [True, False]])
+    means.add(np.array([[1.0, 2.0], [2.0, 0.0], [4.0, 0.0]]), defined)
+    often, once = intervals(means.metrics(), seed=0)
+    assert often.low < 7 / 3 < often.high
+    assert math.isnan(once.low)
+    assert means.metrics().num_defined.tolist() == [3, 1]
 
 
 @pytest.mark.parametrize("form", [mean_of, jackknifed])
@@ -110,7 +161,10 @@ def test_nan_stays_nan_and_draws_in_which_a_value_lacks_are_left_out() -> None:
     )
     assert intervals(rare, seed=0) == [Interval(low=0.5, high=0.5)]
     nan_left_out = JackknifedMetrics(
-        names=("x",), all_values=np.array([1.0]), left_out=np.array([[1.0], [math.nan]])
+        names=("x",),
+        all_values=np.array([1.0]),
+        left_out=np.array([[1.0], [math.nan]]),
+        highest=(math.inf,),
     )
     assert math.isnan(intervals(nan_left_out, seed=0)[0].low)
     assert math.isnan(paired(nan_left_out, nan_left_out, seed=0)[0].p)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,15 @@ def test_word_by_word_is_rule_by_rule(text: str) -> None:
 )
 def test_rules_that_look_over_a_blank(text: str, expected: str) -> None:
     assert clean_str(text) == clean_at_once(text) == expected
+
+
+@given(st.text(alphabet="[] (x)", max_size=40).map(lambda text: text.replace("x", "__url__")))
+def test_links_are_what_the_expression_of_the_release_takes(text: str) -> None:
+    assert clean._without_links(text) == re.sub(r"\[([^\]]*)\] \( *__url__ *\)", r"\1", text)
+
+
+def test_a_line_of_brackets_takes_no_hours() -> None:
+    assert clean_str("[" * 200_000 + "] ( __url__ )") == ""
 
 
 def test_many_words_and_long_ones_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

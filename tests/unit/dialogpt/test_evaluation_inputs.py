@@ -47,6 +47,26 @@ def test_formats_of_systems_are_read_in_step(items: str, tmp_path: Path) -> None
     ]
 
 
+def test_endings_count_in_any_case_and_a_tab_in_plain_text_is_refused(
+    items: str, tmp_path: Path
+) -> None:
+    lines = ["Hi! EOS How are you?\tun", "What\u00a0EOS\u00a0is it?\tdeux"]
+    assert segments(items, write(tmp_path / "c.TSV", *lines)) == [("un",), ("deux",)]
+    with pytest.raises(RecordError, match=r"c.txt:1: expected a reply alone, found a tab"):
+        segments(items, write(tmp_path / "c.txt", *lines))
+
+
+def test_a_test_set_may_begin_with_a_mark_and_its_mistakes_are_named(tmp_path: Path) -> None:
+    marked = write(tmp_path / "m.jsonl", "\ufeff" + ITEMS[0].to_json())
+    assert [item.id for item in read_items([marked])] == ["a"]
+    other = json.loads(ITEMS[0].to_json()) | {"human": 5}
+    with pytest.raises(RecordError, match=r"n.jsonl:1: expected a text under 'human', found '5'"):
+        list(read_items([write(tmp_path / "n.jsonl", json.dumps(other))]))
+    (tmp_path / "u.jsonl").write_bytes(b'{"id": "\xff"}\n')
+    with pytest.raises(RecordError, match=r"u.jsonl: expected UTF-8, found the byte 0xff"):
+        list(read_items([str(tmp_path / "u.jsonl")]))
+
+
 def test_references_may_be_text_files_with_gaps(tmp_path: Path) -> None:
     files = [write(tmp_path / "r0", "a b", "c"), write(tmp_path / "r1", "", "d ")]
     assert [item.references for item in read_items(files)] == [("a b",), ("c", "d ")]

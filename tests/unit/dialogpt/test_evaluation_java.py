@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dialogpt.command_line import UserError
+from dialogpt.evaluation import meteor
 from dialogpt.evaluation.java import UnavailableError, java_program, shipped_jar
 from dialogpt.evaluation.measure import Chunk, GroupedSums, SummedMetrics
 from dialogpt.evaluation.meteor import MeteorMeasure, _without_whole, meteor_score
@@ -200,3 +201,17 @@ def test_a_tokenizer_that_fails_says_so(
     write_java(fake_java, script)
     with pytest.raises(UnavailableError, match=message):
         PtbTokenizer().tokenize(["a", "b"])
+
+
+def test_a_program_that_never_answers_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\nexec sleep 60\n")
+    java.chmod(0o755)
+    jar = tmp_path / "meteor-1.5.jar"
+    jar.write_text("")
+    monkeypatch.setattr(meteor, "java_program", lambda: str(java))
+    monkeypatch.setattr(meteor, "_MOST_SECONDS", 0.2)
+    measure = MeteorMeasure(jar)
+    assert "does not answer as version 1.5 does" in measure.problem
