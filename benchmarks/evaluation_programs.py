@@ -88,7 +88,7 @@ def ours(chunks: Iterator[Chunk], *, draws: int = 0) -> tuple[float, Values]:
     found = [measure.results()[0] for measure in measures]
     values = {n: float(v) for m in found for n, v in zip(m.names, m.values(), strict=True)}
     for metrics in found if draws else ():
-        intervals(metrics, draws=draws, seed=0)
+        Bootstrap(draws=draws, seed=0).intervals(metrics)
     return seconds + perf_counter(), values
 
 

@@ -57,88 +57,94 @@ class Difference:
 _UNKNOWN = Interval(low=nan, high=nan)
 
 
-def intervals(metrics: Metrics, *, draws: int = 1000, seed: int) -> list[Interval]:
-    """Of each value: percentiles of the bootstrap, for rates Wilson's, or by the jackknife.
+class Bootstrap:
+    """Intervals and comparisons of one evaluation, from the same draws.
 
-    The bootstrap gives a rate of none, or all, of some hundred segments no width at all.
+    Values of drawn groups are kept, because each system is compared with several.
 
     Args:
-        metrics: of one system.
         draws: how often G groups are drawn with replacement.
         seed: of the draws.
     """
-    values = metrics.values()
-    if isinstance(metrics, JackknifedMetrics):
-        errors = _standard_errors(metrics.left_out)
-        return [_within(*one) for one in zip(values, errors, metrics.highest, strict=True)]
-    numbers = metrics.num_defined
-    if metrics.are_rates and numbers is not None:
-        return [_wilson(rate, number) for rate, number in zip(values, numbers, strict=True)]
-    (drawn,) = _drawn([metrics], draws, seed)
-    found = _percentiles(values, drawn)
-    if numbers is not None:
-        found = [one if n > 1 else _UNKNOWN for one, n in zip(found, numbers, strict=True)]
-    return found
 
+    def __init__(self, *, draws: int = 1000, seed: int) -> None:
+        self._draws = draws
+        self._seed = seed
+        # By identity; the metrics are kept, so that no other ones get it.
+        self._drawn: dict[int, tuple[SummedMetrics, Floats]] = {}
 
-def paired(a: Metrics, b: Metrics, *, draws: int = 1000, seed: int) -> list[Difference]:
-    """The values of a less those of b.
+    def intervals(self, metrics: Metrics) -> list[Interval]:
+        """Of each value: percentiles of the bootstrap, for rates Wilson's, or by the jackknife.
 
-    The bootstrap draws the same groups for both. Its p-value is the share of draws whose difference
-    d* is at least as far from the difference d of all segments as that is from 0,
-    #{|d* - d| >= |d|} / draws, as DialoGPT's Table 7 has it. The jackknife's is that of a normal
-    distribution.
+        The bootstrap gives a rate of none, or all, of some hundred segments no width at all.
+        """
+        values = metrics.values()
+        if isinstance(metrics, JackknifedMetrics):
+            errors = _standard_errors(metrics.left_out)
+            return [_within(*one) for one in zip(values, errors, metrics.highest, strict=True)]
+        numbers = metrics.num_defined
+        if metrics.are_rates and numbers is not None:
+            return [_wilson(rate, number) for rate, number in zip(values, numbers, strict=True)]
+        found = _percentiles(values, self._of(metrics))
+        if numbers is not None:
+            found = [one if n > 1 else _UNKNOWN for one, n in zip(found, numbers, strict=True)]
+        return found
 
-    Args:
-        a: of one system.
-        b: the same metrics of another one on the same segments.
-        draws: how often G groups are drawn with replacement.
-        seed: of the draws.
+    def paired(self, a: Metrics, b: Metrics) -> list[Difference]:
+        """The values of a less those of b.
 
-    Raises:
-        ValueError: they are not the same metrics, or not of as many segments.
-    """
-    if a.names != b.names:
-        raise ValueError(f"expected the same metrics, found {a.names} and {b.names}")
-    differences = a.values() - b.values()
-    if isinstance(a, JackknifedMetrics) and isinstance(b, JackknifedMetrics):
-        _require_same_number(len(a.left_out), len(b.left_out))
-        errors = _standard_errors(a.left_out - b.left_out)
-        between = _normal_intervals(differences, errors)
-        p_values = [_normal_p(d, error) for d, error in zip(differences, errors, strict=True)]
-    elif isinstance(a, SummedMetrics) and isinstance(b, SummedMetrics):
-        _require_same_number(len(a.sums), len(b.sums))
-        of_a, of_b = _drawn([a, b], draws, seed)
-        between = _percentiles(differences, of_a - of_b)
-        p_values = [
-            _centred_p(d, drawn) for d, drawn in zip(differences, (of_a - of_b).T, strict=True)
+        The bootstrap draws the same groups for both. Its p-value is the share of draws whose
+        difference d* is at least as far from the difference d of all segments as that is from 0,
+        #{|d* - d| >= |d|} / draws, as DialoGPT's Table 7 has it. The jackknife's is that of a
+        normal distribution.
+
+        Args:
+            a: of one system.
+            b: the same metrics of another one on the same segments.
+
+        Raises:
+            ValueError: they are not the same metrics, or not of as many segments.
+        """
+        if a.names != b.names:
+            raise ValueError(f"expected the same metrics, found {a.names} and {b.names}")
+        differences = a.values() - b.values()
+        if isinstance(a, JackknifedMetrics) and isinstance(b, JackknifedMetrics):
+            _require_same_number(len(a.left_out), len(b.left_out))
+            errors = _standard_errors(a.left_out - b.left_out)
+            between = _normal_intervals(differences, errors)
+            p_values = [_normal_p(d, error) for d, error in zip(differences, errors, strict=True)]
+        elif isinstance(a, SummedMetrics) and isinstance(b, SummedMetrics):
+            _require_same_number(len(a.sums), len(b.sums))
+            drawn = self._of(a) - self._of(b)
+            between = _percentiles(differences, drawn)
+            p_values = [
+                _centred_p(d, column) for d, column in zip(differences, drawn.T, strict=True)
+            ]
+        else:
+            raise ValueError(f"expected the same kind of metrics, found {type(a)} and {type(b)}")
+        return [
+            Difference(value=float(value), low=interval.low, high=interval.high, p=p)
+            for value, interval, p in zip(differences, between, p_values, strict=True)
         ]
-    else:
-        raise ValueError(f"expected the same kind of metrics, found {type(a)} and {type(b)}")
-    return [
-        Difference(value=float(value), low=interval.low, high=interval.high, p=p)
-        for value, interval, p in zip(differences, between, p_values, strict=True)
-    ]
+
+    def _of(self, metrics: SummedMetrics) -> Floats:
+        """(draws, V) values of drawn groups: the same groups for all metrics of as many.
+
+        None where there are less than two groups, which tell nothing.
+        """
+        if id(metrics) not in self._drawn:
+            num_groups = len(metrics.sums)
+            drawn = [np.zeros((0, len(metrics.names)))]
+            if num_groups > 1:
+                weights = _weights(num_groups, self._draws, self._seed)
+                drawn = [metrics.formula(one @ metrics.sums) for one in weights]
+            self._drawn[id(metrics)] = metrics, np.concatenate(drawn)
+        return self._drawn[id(metrics)][1]
 
 
 def _require_same_number(a: int, b: int) -> None:
     if a != b:
         raise ValueError(f"expected the same segments for both systems, found {a} and {b} groups")
-
-
-def _drawn(metrics: list[SummedMetrics], draws: int, seed: int) -> list[Floats]:
-    """For each of some metrics (draws, V) values, from the same draws of groups.
-
-    None where there are less than two groups, which tell nothing.
-    """
-    num_groups = len(metrics[0].sums)
-    if num_groups < 2:
-        return [np.zeros((0, len(one.names))) for one in metrics]
-    values: list[list[Floats]] = [[] for _ in metrics]
-    for weights in _weights(num_groups, draws, seed):
-        for one, found in zip(metrics, values, strict=True):
-            found.append(one.formula(weights @ one.sums))
-    return [np.concatenate(found) for found in values]
 
 
 def _weights(num_groups: int, draws: int, seed: int) -> Iterator[Floats]:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from dialogpt.command_line import UserError
 from dialogpt.config.evaluation import HUMAN, EvaluateConfig, named_file
-from dialogpt.evaluation.bootstrap import intervals, paired
+from dialogpt.evaluation.bootstrap import Bootstrap
 from dialogpt.evaluation.inputs import Segment, read_items, read_segments
 from dialogpt.evaluation.measure import Chunk, Metrics, SummedMetrics
 from dialogpt.evaluation.presets import Preset, build_preset
@@ -63,10 +63,11 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
             measure.add(chunk)
         progress.update(len(chunk.references))
     progress.close()
+    bootstrap = Bootstrap(draws=config.draws, seed=config.seed)
     results = [measure.results() for measure in preset.measures] if systems else []
     per_system = list(zip(*results, strict=True))
     scored = [
-        SystemScores(name=name, file=file, scores=_scores(metrics, config, counts.num_segments))
+        SystemScores(name=name, file=file, scores=_scores(metrics, bootstrap, counts.num_segments))
         for (name, file), metrics in zip(systems, per_system, strict=True)
     ]
     shown = {metric.name for metric in preset.metrics}
@@ -77,7 +78,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         for one in _compared(
             (first_one, per_system[names.index(first_one)]),
             (second_one, per_system[names.index(second_one)]),
-            config,
+            bootstrap,
         )
         if one.metric in shown
     ]
@@ -164,12 +165,12 @@ class _ReferenceCounts:
 
 
 def _scores(
-    measured: Sequence[Metrics], config: EvaluateConfig, num_segments: int
+    measured: Sequence[Metrics], bootstrap: Bootstrap, num_segments: int
 ) -> dict[str, Score]:
     """By the metric's name."""
     scores = {}
     for metrics in measured:
-        found = intervals(metrics, draws=config.draws, seed=config.seed)
+        found = bootstrap.intervals(metrics)
         numbers: Sequence[float | None] = [None] * len(found)
         if isinstance(metrics, SummedMetrics) and metrics.num_defined is not None:
             numbers = metrics.num_defined.tolist()
@@ -194,11 +195,11 @@ def _pairs(names: Sequence[str], baseline: str) -> list[tuple[str, str]]:
 def _compared(
     first: tuple[str, Sequence[Metrics]],
     second: tuple[str, Sequence[Metrics]],
-    config: EvaluateConfig,
+    bootstrap: Bootstrap,
 ) -> Iterator[Comparison]:
     """Two systems by every metric."""
     for ours, theirs in zip(first[1], second[1], strict=True):
-        found = paired(ours, theirs, draws=config.draws, seed=config.seed)
+        found = bootstrap.paired(ours, theirs)
         for name, difference in zip(ours.names, found, strict=True):
             yield Comparison(
                 metric=name,
@@ -224,7 +225,8 @@ def _model_scores(config: EvaluateConfig) -> tuple[SystemScores, tuple[MetricFac
     )
     measured = measure_model(loaded, read_items(config.references), options, seed=config.seed)
     num_answers = int(measured.sums[:, -1].sum())
-    scores = _scores([measured], config, num_answers)
+    bootstrap = Bootstrap(draws=config.draws, seed=config.seed)
+    scores = _scores([measured], bootstrap, num_answers)
     gain = scores["Context gain"]
     if not gain.low > 0.0:
         logger.warning(

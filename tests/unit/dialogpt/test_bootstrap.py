@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 
 from dialogpt.evaluation import bootstrap
-from dialogpt.evaluation.bootstrap import Interval, intervals, paired
+from dialogpt.evaluation.bootstrap import Bootstrap, Difference, Interval
 from dialogpt.evaluation.means import Means
-from dialogpt.evaluation.measure import Floats, JackknifedMetrics, SummedMetrics
+from dialogpt.evaluation.measure import Floats, JackknifedMetrics, Metrics, SummedMetrics
+
+
+def intervals(metrics: Metrics, *, draws: int = 1000, seed: int) -> list[Interval]:
+    return Bootstrap(draws=draws, seed=seed).intervals(metrics)
+
+
+def paired(a: Metrics, b: Metrics, *, draws: int = 1000, seed: int) -> list[Difference]:
+    return Bootstrap(draws=draws, seed=seed).paired(a, b)
 
 
 def mean_of(values: Floats, *names: str) -> SummedMetrics:
