@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from dialogpt.evaluation.bootstrap import intervals
+from dialogpt.evaluation.bootstrap import Bootstrap
 from dialogpt.evaluation.diversity import DiversityMeasure
 from dialogpt.evaluation.measure import Chunk
 from dialogpt.evaluation.mteval import MtevalMeasure
