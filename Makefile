@@ -42,7 +42,7 @@ tokenizer_folder := $(if $(filter train,$(TOKENIZER)),$(data)/tokenizer,$(TOKENI
 VOCAB_SIZE ?= 8000
 
 .PHONY: help install sample extract dialogues tokenizer shards sweep train train-forward train-backward decode \
-	evaluate chat web report report-data demo test test-slow lint format clean clean-data
+	evaluate chat web report report-data demo test test-slow test-browser lint format clean clean-data
 
 help:  ## list targets and variables
 	@echo 'Targets:'
@@ -172,6 +172,12 @@ test: $(INSTALLED)  ## run the whole test suite
 
 test-slow: $(INSTALLED)  ## run the tests that take minutes or gigabytes
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -m slow --timeout 1800 $(TEST_ARGS)
+
+test-browser: $(INSTALLED)  ## run the tests of pages in Chromium, which is installed for that
+	@$(PY) -m pip install --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[browser,web]'
+	@$(PY) -m playwright install chromium
+	@DIALOGPT_NEED_BROWSER=1 OMP_NUM_THREADS=1 $(PY) -m pytest \
+	  tests/integration/test_humaneval_page.py tests/integration/test_web_page.py $(TEST_ARGS)
 
 lint: $(INSTALLED)  ## ruff, mypy, import directions
 	@$(PY) -m ruff check .

@@ -27,14 +27,31 @@ HOSTILE = (
 )
 
 
-def write_systems(folder: Path, *, num_contexts: int, hostile: bool = False) -> tuple[str, ...]:
-    """NAME=FILE of three systems, the last one a test set with the replies of people."""
+def write_systems(
+    folder: Path,
+    *,
+    num_contexts: int,
+    hostile: bool = False,
+    num_turns: int = 0,
+    speakers: Sequence[Any] = (),
+) -> tuple[str, ...]:
+    """NAME=FILE of three systems, the last one a test set with the replies of people.
+
+    Args:
+        folder: for the files.
+        num_contexts: in each.
+        hostile: whether replies of the first system try to do harm.
+        num_turns: of each context; 0 draws 1 to 3.
+        speakers: of the turns, which the test set names if there are any.
+    """
     generator = random.Random(num_contexts)
 
     def text() -> str:
         return " ".join(generator.sample(WORDS, generator.randint(7, 20)))
 
-    contexts = [[text() for _ in range(generator.randint(1, 3))] for _ in range(num_contexts)]
+    contexts = [
+        [text() for _ in range(num_turns or generator.randint(1, 3))] for _ in range(num_contexts)
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
         lines: list[dict[str, Any]] = []
@@ -43,6 +60,8 @@ def write_systems(folder: Path, *, num_contexts: int, hostile: bool = False) -> 
             if name == NAMES[-1]:
                 lines.append({"id": f"t{number}", "turns": turns, "references": ["x"]})
                 lines[-1]["human"] = reply
+                if speakers:
+                    lines[-1]["speakers"] = list(speakers)
             else:
                 lines.append({"context": turns, "response": reply, "hypotheses": []})
         write_lines(folder / f"{name}.jsonl", lines)

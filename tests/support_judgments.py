@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dialogpt.humaneval.answers import plan_mark
 from dialogpt.humaneval.judgments import Judgment
 
 ASPECTS = ("relevance", "human_likeness")
@@ -67,16 +68,16 @@ def plan_record(
     items: Sequence[dict[str, Any]], judges: Mapping[str, Sequence[str]], *, kind: str = "pairwise"
 ) -> dict[str, Any]:
     """A plan as `make` writes it."""
-    return {
+    plan = {
         "format": "dialogpt-humaneval-plan",
         "version": 1,
-        "study": "study-1",
         "kind": kind,
         "seed": 0,
         "aspects": list(ASPECTS),
         "items": list(items),
         "judges": [{"name": name, "items": list(ids)} for name, ids in judges.items()],
     }
+    return {**plan, "study": f"study-{plan_mark(plan)}"}
 
 
 def answer(item: str, *values: Any, seconds: float = 7.5, comment: str = "") -> dict[str, Any]:

@@ -39,11 +39,11 @@ class MakeConfig:
     100 where that is 0 too."""
     num_qualification: int = 4
     """Items with a known answer at the start of each page."""
-    num_spam_checks: int = 4
+    num_spam_checks: int = 6
     """Items with a known answer strewn into each page."""
     checks: str = ""
-    """JSON Lines file of items with known answers; where it has too few, the rest is made from the
-    replies of people."""
+    """JSON Lines file of items with known answers, dealt evenly to both purposes; where it has too
+    few, the rest is made from the replies of people."""
     human: str = ""
     """File of human replies on the same contexts that checks are made from; empty takes the system
     of the name `human`."""
@@ -77,6 +77,11 @@ class MakeConfig:
             require(getattr(self, option) >= 1, f"{option} must be >= 1")
         for option in ("num_judges", "items_per_judge", "num_qualification", "num_spam_checks"):
             require(getattr(self, option) >= 0, f"{option} must be >= 0")
+        require(
+            self.num_qualification + self.num_spam_checks != 1,
+            "num_qualification and num_spam_checks must be 0 or at least 2 together, because one "
+            "item with a known answer is passed by whoever always gives that answer",
+        )
         require(
             not self.num_judges or self.num_judges >= self.judges_per_item,
             f"num_judges {self.num_judges} must be >= judges_per_item {self.judges_per_item}, "

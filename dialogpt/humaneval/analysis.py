@@ -12,8 +12,10 @@ from dialogpt.humaneval.agreement import agreements, mean_kappa
 from dialogpt.humaneval.analysis_report import csv_records, tables_of
 from dialogpt.humaneval.analysis_results import Analysis, LeftOut
 from dialogpt.humaneval.answers import VALUES
+from dialogpt.humaneval.fields import writing
 from dialogpt.humaneval.judges import JudgeStatistics, judge_statistics
 from dialogpt.humaneval.judgments import Judgment, read_judgments
+from dialogpt.humaneval.kinds import KINDS
 from dialogpt.humaneval.preferences import preference, preferences, single
 from dialogpt.humaneval.published import is_dstc7, read_counts, read_dstc7
 from dialogpt.humaneval.rating_means import rate, rating_differences
@@ -45,7 +47,8 @@ def analyze(config: AnalyzeConfig) -> int:
             f"{folder}: expected a new or empty folder, found {found}; name another --output"
         )
     analysis = of_counts(config) if config.counts else of_judgments(config)
-    _write(folder, analysis)
+    with writing(folder):
+        _write(folder, analysis)
     tables = tables_of(analysis)
     print("\n".join([*_said(analysis), "", *map(plain, tables)]))
     print(f"written to {folder}")
@@ -94,8 +97,11 @@ def of_judgments(config: AnalyzeConfig) -> Analysis:
         there = "a folder" if path.is_dir() else "nothing"
         raise UserError(f"{path}: expected the file that `collect` wrote, found {there}")
     given = read_dstc7(path) if is_dstc7(path) else read_judgments(path)
-    # Sorted, so that nothing depends on the order of the file; aspects keep the order they have.
-    given.sort(key=lambda judgment: (judgment.judge, judgment.item))
+    # Sorted, so that nothing depends on the order of the file; aspects as on the page, those that
+    # no page has (DSTC7's columns) in the order they have.
+    aspects = [*KINDS[given[0].kind].aspect_names, *(j.aspect for j in given)] if given else []
+    places = {name: place for place, name in reversed([*enumerate(aspects)])}
+    given.sort(key=lambda judgment: (places[judgment.aspect], judgment.judge, judgment.item))
     judges = judge_statistics(given)
     left_out = _left_out(judges) if config.exclude_spam else []
     names = {one.judge for one in left_out}
@@ -141,7 +147,8 @@ def _left_out(judges: Sequence[JudgeStatistics]) -> list[LeftOut]:
         LeftOut(
             judge=one.judge,
             num_judgments=one.num_judgments,
-            reason=f"failed {one.failed_spam_checks} of {one.num_spam_checks} spam checks",
+            reason=f"failed {one.failed_qualification + one.failed_spam_checks} of "
+            f"{one.num_qualification + one.num_spam_checks} items with a known answer",
         )
         for one in judges
         if one.is_spam

@@ -1,15 +1,19 @@
 """The plan of a study and the files that judges send back, read and checked."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, get_args
 
+from dialogpt.command_line import UserError
 from dialogpt.config.humaneval import Kind
-from dialogpt.humaneval.fields import Fields, brief, mistake, read_object
+from dialogpt.humaneval.fields import Fields, brief, mistake, read_object, read_text
 from dialogpt.humaneval.items import Purpose
 from dialogpt.humaneval.kinds import KINDS, Answer
+from dialogpt.records import as_json
 
 PLAN_FORMAT = "dialogpt-humaneval-plan"
 ANSWERS_FORMAT = "dialogpt-humaneval-answers"
@@ -120,7 +124,27 @@ def read_plan(path: Path) -> Plan:
             if id_ not in items:
                 raise mistake(f"{judge.where}, 'items'", "ids of items of the plan", id_)
         judges[name] = ids
-    return Plan(study=fields.text("study"), kind=kind, aspects=aspects, items=items, judges=judges)
+    study, mark = fields.text("study"), plan_mark(fields.others("study"))
+    if study.rpartition("-")[2] != mark:
+        raise mistake(
+            f"{path}, 'study'",
+            f"an id that ends in {mark}, the mark of what the plan holds",
+            study,
+            "the plan was changed: take it as `make` wrote it",
+        )
+    return Plan(study=study, kind=kind, aspects=aspects, items=items, judges=judges)
+
+
+def plan_mark(content: Mapping[str, Any]) -> str:
+    """The end of a study's id: a hash of all that was drawn.
+
+    So answers to another drawing under the same name cannot be taken for answers to this one, and a
+    plan that was edited is found out.
+
+    Args:
+        content: what plan.json holds, without the study's id.
+    """
+    return blake2b(as_json(content).encode(), digest_size=5).hexdigest()
 
 
 def _plan_item(fields: Fields, kind: Kind, aspects: tuple[str, ...]) -> PlanItem:
@@ -159,6 +183,19 @@ def checked_value(value: Any, kind: str, where: str) -> Answer:
     return value
 
 
+def holds_answers(path: Path) -> bool:
+    """Whether a file, whatever its name, holds an object of the format of answers."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+        if not start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+            return False
+        value = json.loads(read_text(path))
+    except (OSError, UserError, ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.get("format") == ANSWERS_FORMAT
+
+
 def read_answers(path: Path, plan: Plan) -> AnswersFile:
     """A judge's file, which may be unfinished.
 
@@ -166,7 +203,11 @@ def read_answers(path: Path, plan: Plan) -> AnswersFile:
         UserError: it is none, or does not fit the plan; the message names the item.
     """
     fields = read_object(path, format_name=ANSWERS_FORMAT)
-    fields.one_of("study", [plan.study])
+    study = fields.text("study")
+    if study != plan.study:
+        raise mistake(
+            f"{path}, 'study'", plan.study, study, "it belongs to that study: leave it out"
+        )
     fields.one_of("kind", [plan.kind])
     fields.flag("complete")
     judge = fields.text("judge")

@@ -5,13 +5,15 @@ words in random order. It fits nothing and is no sentence, so against the reply 
 context itself it loses in relevance and human-likeness, and by itself it gets the lowest points.
 How informative word salad is nobody can say, so nothing is expected there.
 
-Where single replies are rated, every other check is a person's reply to the context itself, which
-does not get the lowest points: else who gives them always would pass.
+Where single replies are rated, half of the checks are a person's reply to the context itself, which
+gets other points. So no answer is right everywhere: whoever gives the same one always fails half of
+the made checks (rounded down) or more: of the qualification items, of the spam checks, and of both
+together.
 """
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,8 @@ from typing import Any
 from dialogpt.command_line import UserError
 from dialogpt.config.humaneval import Kind, MakeConfig
 from dialogpt.humaneval.items import Item, Purpose, Shown, balanced_coins
-from dialogpt.humaneval.kinds import FIRST, KINDS, Answer
-from dialogpt.humaneval.systems import clean_turns, read_lines
+from dialogpt.humaneval.kinds import FIRST, KINDS, SECOND, Answer
+from dialogpt.humaneval.systems import clean_turns, read_lines, speakers_of
 from dialogpt.text import clean_turn
 
 SHUFFLED = "shuffled"
@@ -39,9 +41,12 @@ _EXPECTED: dict[Kind, dict[str, tuple[Answer, ...]]] = {
     "rating_1_5": {"relevance": (1, 2)},
 }
 _EXPECTED_OF_PEOPLE: dict[Kind, dict[str, tuple[Answer, ...]]] = {
-    "rating_0_2": {"fluency": (1, 2)},
-    "rating_1_5": {"relevance": (2, 3, 4, 5)},
+    "rating_0_2": {"fluency": (1, 2), "coherence": (1, 2)},
+    "rating_1_5": {"relevance": (3, 4, 5)},
 }
+
+
+_PURPOSES: tuple[Purpose, ...] = ("qualification", "spam_check")
 
 
 def draw_checks(
@@ -49,41 +54,93 @@ def draw_checks(
     contexts: Sequence[tuple[str, ...]],
     good: Sequence[str] | None,
     context_indices: Sequence[int],
+    own: Sequence[Item] = (),
 ) -> list[Item]:
     """The qualification items and then the spam checks, the same for all judges.
 
     Args:
-        config: how many, and the user's file.
+        config: how many.
         contexts: turns of all contexts.
         good: the reply of a person to each context; None where there is none.
         context_indices: contexts to make checks of, in the order in which they are taken.
+        own: checks of the user's, used first.
 
     Raises:
-        UserError: the file has mistakes, or too little is there to make checks of.
+        UserError: too little is there to make checks of.
     """
     generator = random.Random(f"{config.seed} checks")
-    number = config.num_qualification + config.num_spam_checks
-    items = []
-    if config.checks:
-        items = _from_file(Path(config.checks), config.kind, first_index=len(contexts))
-    generator.shuffle(items)
-    items = items[:number]
-    if len(items) < number:
-        made = _made(config.kind, contexts, good, context_indices, generator)
-        items += [item for item, _ in zip(made, range(number - len(items)), strict=False)]
-    if len(items) < number:
+    places = (config.num_qualification, config.num_spam_checks)
+    hands = _dealt(own, places, generator)
+    free = [number - len(hand) for number, hand in zip(places, hands, strict=True)]
+    is_person = _coins(free, generator)
+    sources = _Sources(config.kind, contexts, good, context_indices)
+    num_persons = 0 if _is_pair(config.kind) else sum(map(sum, is_person))
+    persons, salads = sources.draw(num_persons, sum(free) - num_persons, generator)
+    num_found = sum(map(len, hands)) + len(persons) + len(salads)
+    if num_found < sum(places):
         raise UserError(
-            f"expected {number} items with known answers (num_qualification + num_spam_checks), "
-            f"found what makes {len(items)}: {_why(good)}; name a file with --human or --checks, "
-            "or lower the numbers"
+            f"expected {sum(places)} items with known answers (num_qualification + "
+            f"num_spam_checks), found what makes {num_found}: {_why(good)}; name a file with "
+            "--human or --checks, or lower the numbers"
         )
-    generator.shuffle(items)  # of both sources among both purposes
-    if KINDS[config.kind].num_shown > 1:
-        coins = balanced_coins(number, generator)
-        items = [item.swapped() if c else item for item, c in zip(items, coins, strict=True)]
-    purposes: list[Purpose] = ["qualification"] * config.num_qualification
-    purposes += ["spam_check"] * config.num_spam_checks
-    return [replace(item, purpose=p) for item, p in zip(items, purposes, strict=True)]
+    for hand, coins in zip(hands, is_person, strict=True):
+        hand += [(persons if c and persons else salads).pop() for c in coins]
+    if _is_pair(config.kind):
+        hands = _turned(hands, generator)
+    return [
+        replace(item, purpose=purpose)
+        for purpose, hand in zip(_PURPOSES, hands, strict=True)
+        for item in hand
+    ]
+
+
+def _is_pair(kind: Kind) -> bool:
+    return KINDS[kind].num_shown > 1
+
+
+def _dealt(
+    own: Sequence[Item], places: Sequence[int], generator: random.Random
+) -> list[list[Item]]:
+    """As many for each purpose, as long as there are places; spam checks get an odd one."""
+    hands: list[list[Item]] = [[] for _ in places]
+    for item in generator.sample(own, min(len(own), sum(places))):
+        open_ = [n for n, hand in enumerate(hands) if len(hand) < places[n]]
+        hands[min(open_, key=lambda n: (len(hands[n]), -n))].append(item)
+    return hands
+
+
+def _coins(numbers: Sequence[int], generator: random.Random) -> list[list[bool]]:
+    """Coins for each of two purposes, balanced within each and over both."""
+    first, second = (balanced_coins(number, generator) for number in numbers)
+    if abs(2 * sum(first + second) - len(first + second)) > 1:
+        second = [not coin for coin in second]  # both are odd, with the same odd one
+    return [first, second]
+
+
+def _turned(hands: Sequence[Sequence[Item]], generator: random.Random) -> list[list[Item]]:
+    """Of each purpose the right reply first in half; where none is right, a coin decides."""
+    sided = [[item for item in hand if _right_side(item)] for hand in hands]
+    turned = []
+    for hand, coins in zip(hands, _coins([*map(len, sided)], generator), strict=True):
+        left = iter(coins)
+        turned.append(
+            [
+                item.swapped()
+                if ((side == FIRST) != next(left) if side else generator.random() < 0.5)
+                else item
+                for item, side in ((item, _right_side(item)) for item in hand)
+            ]
+        )
+    return turned
+
+
+def _right_side(item: Item) -> Answer | None:
+    """The reply that is preferred in the first aspect where the other one is wrong."""
+    for values in (item.expected or {}).values():
+        sides = {*values} & {FIRST, SECOND}
+        if len(sides) == 1:
+            return sides.pop()
+    return None
 
 
 def _why(good: Sequence[str] | None) -> str:
@@ -95,36 +152,45 @@ def _why(good: Sequence[str] | None) -> str:
     )
 
 
-def _made(
-    kind: Kind,
-    contexts: Sequence[tuple[str, ...]],
-    good: Sequence[str] | None,
-    context_indices: Sequence[int],
-    generator: random.Random,
-) -> Iterator[Item]:
-    """One check a context, as long as there are any that serve."""
-    if good is None:
-        return
-    donors = [i for i, r in enumerate(good) if _FEWEST_WORDS <= len({*r.split()}) <= _MOST_WORDS]
-    generator.shuffle(donors)
-    is_pair = KINDS[kind].num_shown > 1
-    is_persons_turn = False
-    for index in context_indices:
-        person = Shown(system="human", text=good[index])
-        if is_persons_turn and len(person.text.split()) >= _FEWEST_GOOD_WORDS:
-            yield _check_of(index, contexts, (person,), _EXPECTED_OF_PEOPLE[kind])
-            is_persons_turn = False
-            continue
-        # Not a reply to the same words: a question may stand in the data twice.
-        place = next((n for n, d in enumerate(donors) if contexts[d] != contexts[index]), None)
-        if place is None:
-            return
-        if is_pair and len(person.text.split()) < _FEWEST_GOOD_WORDS:
-            continue
-        salad = Shown(system=SHUFFLED, text=_shuffled(good[donors.pop(place)], generator))
-        shown = (person, salad) if is_pair else (salad,)
-        yield _check_of(index, contexts, shown, _EXPECTED[kind])
-        is_persons_turn = not is_pair
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What checks are made of; the names are those of `draw_checks`."""
+
+    kind: Kind
+    contexts: Sequence[tuple[str, ...]]
+    good: Sequence[str] | None
+    context_indices: Sequence[int]
+
+    def draw(
+        self, num_persons: int, num_salads: int, generator: random.Random
+    ) -> tuple[list[Item], list[Item]]:
+        """Checks that show a person's reply alone, and others; fewer where no more can be made."""
+        persons: list[Item] = []
+        salads: list[Item] = []
+        if self.good is None:
+            return persons, salads
+        donors = [
+            i for i, r in enumerate(self.good) if _FEWEST_WORDS <= len({*r.split()}) <= _MOST_WORDS
+        ]
+        generator.shuffle(donors)
+        for index in self.context_indices:
+            person = Shown(system="human", text=self.good[index])
+            is_good = len(person.text.split()) >= _FEWEST_GOOD_WORDS
+            if is_good and len(persons) < num_persons and len(persons) <= len(salads):
+                expected = _EXPECTED_OF_PEOPLE[self.kind]
+                persons.append(_check_of(index, self.contexts, (person,), expected))
+                continue
+            if len(salads) == num_salads or (_is_pair(self.kind) and not is_good):
+                continue
+            # Not a reply to the same words: a question may stand in the data twice.
+            turns = self.contexts[index]
+            place = next((n for n, d in enumerate(donors) if self.contexts[d] != turns), None)
+            if place is None:
+                continue
+            salad = Shown(system=SHUFFLED, text=_shuffled(self.good[donors.pop(place)], generator))
+            shown = (person, salad) if _is_pair(self.kind) else (salad,)
+            salads.append(_check_of(index, self.contexts, shown, _EXPECTED[self.kind]))
+        return persons, salads
 
 
 def _check_of(
@@ -150,7 +216,18 @@ def _shuffled(text: str, generator: random.Random) -> str:
     return " ".join(min(orders, key=lambda order: sum(p in before for p in pairwise(order))))
 
 
-def _from_file(file: Path, kind: Kind, *, first_index: int) -> list[Item]:
+def read_checks(file: Path, kind: Kind, *, first_index: int) -> list[Item]:
+    """The checks of the user's file.
+
+    Args:
+        file: JSON Lines.
+        kind: of study.
+        first_index: context index of the first one.
+
+    Raises:
+        UserError: a line is no check; the message names it.
+        RecordError: a line is not JSON.
+    """
     return [
         _check(value, kind, context_index=index, where=f"{file}: line {number}")
         for index, (number, value) in enumerate(read_lines(file, "--checks"), first_index)
@@ -176,10 +253,12 @@ def _check(value: Any, kind: Kind, *, context_index: int, where: str) -> Item:
             f"{where}: expected the right answers of some aspects under 'expected', found "
             f"{repr(expected)[:60]}"
         )
+    turns = clean_turns(keys.get("turns"), where=where)
     return Item(
         purpose="spam_check",
         context_index=context_index,
-        turns=clean_turns(keys.get("turns"), where=where),
+        turns=turns,
+        speakers=speakers_of(keys, turns, where=where),
         shown=tuple(Shown(system=FROM_FILE, text=clean_turn(reply)) for reply in replies),
         expected={
             str(aspect): _accepted(kind, aspect, values, where=where)
@@ -200,5 +279,10 @@ def _accepted(kind: Kind, aspect: str, values: Any, *, where: str) -> tuple[Answ
         raise UserError(
             f"{where}: {aspect}: expected answers out of {', '.join(map(repr, possible))}, found "
             f"{repr(values)[:60]}"
+        )
+    if {*accepted} == {*possible}:
+        raise UserError(
+            f"{where}: {aspect}: expected an answer that is wrong, found that all are right; leave "
+            "the aspect out"
         )
     return tuple(accepted)

@@ -3,13 +3,14 @@
 import glob
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 from dialogpt.command_line import UserError
 from dialogpt.config.humaneval import CollectConfig
-from dialogpt.humaneval.answers import AnswersFile, Plan, read_answers, read_plan
-from dialogpt.humaneval.fields import brief
+from dialogpt.humaneval.answers import AnswersFile, Plan, holds_answers, read_answers, read_plan
+from dialogpt.humaneval.fields import brief, writing
 from dialogpt.humaneval.judgments import Judgment, as_lines, judgments_of, read_judgments
 from dialogpt.humaneval.kinds import Answer
 from dialogpt.records import write_text
@@ -29,51 +30,64 @@ def collect(config: CollectConfig) -> int:
             holds judgments that would be lost.
     """
     plan = read_plan(Path(config.plan))
-    paths = answers_paths(config.answers, Path(config.plan))
+    output = Path(config.output)
+    paths, passed_over = answers_paths(config.answers, Path(config.plan), output)
     latest, notes = merged([read_answers(path, plan) for path in paths])
     judgments = [
         judgment
         for judge, file in latest.items()
         for item in plan.judges[judge]
         if item in file.answers
-        for judgment in judgments_of(file.answers[item], judge, plan)
+        for judgment in judgments_of(file.answers[item], file, plan)
     ]
-    output = Path(config.output)
-    if output.exists():
-        _require_nothing_lost(output, judgments)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_text(output, as_lines(judgments))
+    if passed_over:
+        notes.append(
+            f"no answers, passed over: {_named([clean_turn(p.name) for p in passed_over])}"
+        )
+    if output.exists() and (num := _num_replaced(output, judgments)):
+        notes.append(f"{num:,} answers in {output} are replaced by later ones of the same session")
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_text(output, as_lines(judgments))
     for line in [*notes, *summary(plan, latest, judgments)]:
         print(line)
     print(f"{len(judgments):,} judgments written to {output}")
     return 0
 
 
-def answers_paths(words: Sequence[str], plan: Path) -> list[Path]:
-    """Files, the *.json files of folders, and what patterns match; each once, sorted.
+def answers_paths(words: Sequence[str], plan: Path, output: Path) -> tuple[list[Path], list[Path]]:
+    """Files, those of folders that hold answers, and what patterns match; each once, sorted.
 
-    A plan that lies among them is no answers file, and is passed over.
+    Of a folder every *.json file must hold answers, but for the plan and the output. Others may,
+    for judges may paste them into a file of any name.
+
+    Returns:
+        Files to read; files of folders that hold no answers.
 
     Raises:
         UserError: nothing is found for one of the words.
     """
     found: set[Path] = set()
+    passed_over: set[Path] = set()
+    ours = {plan.resolve(), output.resolve()}
     for word in words:
         path = Path(word)
         if path.is_dir():
-            matches = list(path.glob("*.json"))
+            files = [file for file in path.iterdir() if file.is_file()]
+            matches = [f for f in files if f.suffix == ".json" or holds_answers(f)]
+            passed_over |= {f for f in files if f not in matches and f.resolve() not in ours}
         elif path.exists():
             matches = [path]
         else:
             matches = [Path(match) for match in glob.glob(word, recursive=True)]  # noqa: PTH207
-        matches = [match for match in matches if match.resolve() != plan.resolve()]
+        matches = [match for match in matches if match.resolve() not in ours]
         if not matches:
             raise UserError(
-                f"{word}: expected answers of judges (*.json), found none; name a file, a folder "
-                "or a pattern"
+                f"{word}: expected answers of judges, found none; name a file, a folder or a "
+                "pattern"
             )
         found.update(matches)
-    return sorted(found)
+    return sorted(found), sorted(passed_over)
 
 
 def merged(files: Iterable[AnswersFile]) -> tuple[dict[str, AnswersFile], list[str]]:
@@ -135,16 +149,42 @@ def _by_aspect(file: AnswersFile) -> dict[tuple[str, str], Answer]:
     }
 
 
-def _require_nothing_lost(output: Path, judgments: Iterable[Judgment]) -> None:
-    """Raise UserError if a file holds judgments that are not among those to be written."""
-    new = {(judgment.study, *judgment.key) for judgment in judgments}
+def _num_replaced(output: Path, judgments: Iterable[Judgment]) -> int:
+    """How many answers of a file take another value.
+
+    Raises:
+        UserError: one would be lost, or be replaced by something else than a later export of the
+            same session.
+    """
+    new = {(judgment.study, *judgment.key): judgment for judgment in judgments}
+    num_replaced = 0
     for old in read_judgments(output):
-        if (old.study, *old.key) not in new:
+        now = new.get((old.study, *old.key))
+        whose = f"judge {brief(old.judge)} on item {brief(old.item)}, {brief(old.aspect)}"
+        if now is None:
             raise UserError(
-                f"{output}: expected nothing there that would be lost, found the answer of judge "
-                f"{brief(old.judge)} on item {brief(old.item)} of study {brief(old.study)}; name "
-                "the files of all judges, or another --output"
+                f"{output}: expected nothing there that would be lost, found the answer of "
+                f"{whose}, of study {brief(old.study)}; name the files of all judges, or another "
+                "--output"
             )
+        if now.value == old.value:
+            continue
+        if not _is_later(now, old):
+            raise UserError(
+                f"{output}: expected the answer of {whose}, as before, {old.value!r}, or a later "
+                f"export of the same session, found {now.value!r}; leave out the wrong file, or "
+                "name another --output"
+            )
+        num_replaced += 1
+    return num_replaced
+
+
+def _is_later(now: Judgment, old: Judgment) -> bool:
+    """Whether it comes from the same session, and was saved afterwards."""
+    if now.started is None or now.exported is None or old.exported is None:
+        return False
+    before, after = map(datetime.fromisoformat, (old.exported, now.exported))
+    return now.started == old.started and before < after
 
 
 def summary(

@@ -19,7 +19,8 @@ def number_of_judges(config: MakeConfig, num_items: int) -> int:
         num_items: judged items of the study.
 
     Raises:
-        UserError: the judges may not see as many items as there are to see.
+        UserError: the judges may not see as many items as there are to see, or some would see
+            none.
     """
     judgments = num_items * config.judges_per_item
     most = config.items_per_judge or (0 if config.num_judges else _ITEMS_PER_JUDGE)
@@ -30,6 +31,11 @@ def number_of_judges(config: MakeConfig, num_items: int) -> int:
             f"{config.judges_per_item} judges each), found --num_judges {config.num_judges} of "
             f"--items_per_judge {config.items_per_judge}; {needed:,} judges are needed, or fewer "
             "--num_items"
+        )
+    if config.num_judges > judgments:
+        raise UserError(
+            f"expected at most a judge for each of {judgments:,} judgments, found --num_judges "
+            f"{config.num_judges:,}; lower it, or draw more --num_items"
         )
     return config.num_judges or needed
 

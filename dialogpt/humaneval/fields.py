@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,10 @@ class Fields:
             )
         return self._values[name]
 
+    def others(self, name: str) -> dict[str, Any]:
+        """All values but one."""
+        return {key: value for key, value in self._values.items() if key != name}
+
     def _place(self, name: str) -> str:
         return f"{self.where}, {name!r}"
 
@@ -118,6 +123,18 @@ def brief(value: Any) -> str:
     """A value for a message: short, in one line, and nothing in it acts on a terminal."""
     written = ascii(value) if not isinstance(value, str) else repr(value)
     return written if len(written) <= _MOST_SHOWN else written[: _MOST_SHOWN - 3] + "..."
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """While an output is written: a UserError with a remedy for an OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{output}: expected an output that can be written, found: {error.strerror or error}; "
+            "make room or change its rights, or name another --output"
+        ) from error
 
 
 def read_text(path: Path) -> str:

@@ -15,8 +15,11 @@ _NOTES = (
     "Some items have a clear answer and show whether somebody reads. Do not hurry; there are no "
     "other tricks.",
     "Do not talk about the items with other judges before all are done.",
-    "You can go back and change answers. They stay in this browser if you close the page; the page "
-    "sends nothing anywhere. At the end you download a file and send it back.",
+    "Do not use a private (incognito) window: it forgets all answers when it is closed. If you "
+    "must, save your answers before you close it.",
+    "You can go back and change answers. They stay in this browser if you close the page, which "
+    "asks you first while they are in no file yet; the page sends nothing anywhere. At the end you "
+    "download a file and send it back.",
 )
 
 

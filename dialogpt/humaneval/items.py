@@ -36,6 +36,7 @@ class Item:
         context_index: number of the context in the systems' files, from 0; contexts of the user's
             checks count on.
         turns: the context, oldest first.
+        speakers: who says each turn, numbered from 0; empty where not known.
         shown: the replies in the order of the page.
         expected: aspect -> the answers that are right; None for judged items.
     """
@@ -44,6 +45,7 @@ class Item:
     purpose: Purpose
     context_index: int
     turns: tuple[str, ...]
+    speakers: tuple[int, ...] = ()
     shown: tuple[Shown, ...]
     expected: dict[str, tuple[Answer, ...]] | None = None
 
@@ -63,6 +65,7 @@ class Item:
             "purpose": self.purpose,
             "context_index": self.context_index,
             "turns": list(self.turns),
+            "speakers": list(self.speakers),
             "shown": [{"system": one.system, "text": one.text} for one in self.shown],
             "expected": self.expected and {name: list(v) for name, v in self.expected.items()},
         }

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import exp, lgamma, sqrt
 from statistics import mean, median
 
 from dialogpt.humaneval.items import Purpose
@@ -11,16 +11,20 @@ from dialogpt.humaneval.judgments import Judgment
 from dialogpt.humaneval.kinds import FIRST, SECOND, Answer
 
 MOST_FAILED_SHARE = 0.25
-"""A judge who fails a greater share of the spam checks is left out of the results."""
+"""A judge who fails a greater share of the items with a known answer, qualification items and spam
+checks together, is left out of the results: so few spam checks alone let too many clickers in."""
 
 HASTE = 0.4
 """Flagged: a median time below this part of the median of all judges' medians."""
 SAME_ANSWER_SHARE = 0.95
 """Flagged: one answer, as shown, in so great a share of the judgments."""
 STANDARD_ERRORS = 3.0
-"""Flagged: the share of "first as shown" among preferences so many standard errors from a half, or
-the agreement with the others so many below that of all other judges. The number of items makes the
-standard error."""
+"""Flagged: the share of "first as shown" among preferences so many standard errors from a half. The
+number of items makes the standard error."""
+DISSENT = 0.00135
+"""Flagged: agreement with the others so much lower than that of all other judges that it would come
+this rarely by chance (3 standard errors, one-sided), by Fisher's exact test. Not a standard error:
+where the others always agree it is 0, and one dissent would be infinitely many."""
 FEWEST = 10
 """Judgments, or items, below which shares, or times, are not flagged."""
 
@@ -42,7 +46,7 @@ class JudgeStatistics:
         num_qualification, failed_qualification, num_spam_checks, failed_spam_checks: items whose
             answer is known, and those where an answer is not one of the expected ones.
         flags: reasons to look at the judge.
-        is_spam: whether the judge failed more spam checks than is allowed.
+        is_spam: whether the judge failed more items with a known answer than is allowed.
     """
 
     judge: str
@@ -78,12 +82,15 @@ def judge_statistics(judgments: Iterable[Judgment]) -> list[JudgeStatistics]:
     seconds = {judge: _seconds(given) for judge, given in by_judge.items()}
     medians = [median(times) for times in seconds.values() if times]
     usual = median(medians) if medians else 0.0
-    num = sum(one.num for one in compared.values())
-    same = sum(one.same for one in compared.values())
+    everyone = list(compared.values())
     found = []
     for judge in sorted(by_judge):
         own = compared[judge]
-        others = (same - own.same) / (num - own.num) if num > own.num else None
+        others = _Compared(
+            num=sum(one.num for one in everyone) - own.num,
+            num_items=sum(one.num_items for one in everyone) - own.num_items,
+            same=sum(one.same for one in everyone) - own.same,
+        )
         found.append(_statistics(by_judge[judge], seconds[judge], own, usual=usual, others=others))
     return found
 
@@ -107,7 +114,7 @@ def _statistics(
     compared: _Compared,
     *,
     usual: float,
-    others: float | None,
+    others: _Compared,
 ) -> JudgeStatistics:
     judged = [j for j in given if j.purpose == "judged"]
     shown = Counter(j.value_as_shown for j in judged)
@@ -136,7 +143,8 @@ def _statistics(
         num_spam_checks=num_spam_checks,
         failed_spam_checks=failed_spam_checks,
         flags=tuple(flags),
-        is_spam=failed_spam_checks > MOST_FAILED_SHARE * num_spam_checks,
+        is_spam=failed_qualification + failed_spam_checks
+        > MOST_FAILED_SHARE * (num_qualification + num_spam_checks),
     )
 
 
@@ -172,16 +180,43 @@ def _habits(judged: Sequence[Judgment], shown: Counter[Answer]) -> list[str]:
     return flags
 
 
-def _dissent(compared: _Compared, others: float | None) -> list[str]:
-    if others is None or compared.share is None or compared.num_items < FEWEST:
+def _dissent(own: _Compared, others: _Compared) -> list[str]:
+    if others.share is None or own.share is None or own.num_items < FEWEST:
         return []
-    error = sqrt(others * (1 - others) / compared.num_items)
-    if compared.share >= others - STANDARD_ERRORS * error:
+    chance = _chance_of_fewer(own.num_items, own.share, others.num_items, others.share)
+    if own.share >= others.share or chance >= DISSENT:
         return []
     return [
-        f"agrees with the majority of the others in {compared.share:.0%}, the other judges in "
-        f"{others:.0%}"
+        f"agrees with the majority of the others in {own.share:.0%}, the other judges in "
+        f"{others.share:.0%}"
     ]
+
+
+def _chance_of_fewer(num: int, share: float, num_others: int, share_others: float) -> float:
+    """Fisher's exact test, one-sided: as few agreements or fewer among the first, all else given.
+
+    Args:
+        num: items; the share is rounded to them, because the aspects of an item are no independent
+            evidence.
+        share: that agrees.
+        num_others: items of the others.
+        share_others: that agrees there.
+    """
+    dissents = round(num * (1 - share))
+    total = dissents + round(num_others * (1 - share_others))
+    return sum(
+        exp(
+            _log_ways(num, k)
+            + _log_ways(num_others, total - k)
+            - _log_ways(num + num_others, total)
+        )
+        for k in range(max(dissents, total - num_others), min(num, total) + 1)
+    )
+
+
+def _log_ways(num: int, chosen: int) -> float:
+    """Logarithm of the binomial coefficient."""
+    return lgamma(num + 1) - lgamma(chosen + 1) - lgamma(num - chosen + 1)
 
 
 def _seconds(given: Iterable[Judgment]) -> list[float]:

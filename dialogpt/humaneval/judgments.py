@@ -7,8 +7,8 @@ from io import StringIO
 from pathlib import Path
 
 from dialogpt.config.humaneval import Kind
-from dialogpt.humaneval.answers import PURPOSES, AnsweredItem, Plan, checked_value
-from dialogpt.humaneval.fields import Fields, mistake, read_text
+from dialogpt.humaneval.answers import PURPOSES, AnsweredItem, AnswersFile, Plan, checked_value
+from dialogpt.humaneval.fields import Fields, brief, mistake, read_text
 from dialogpt.humaneval.items import Purpose
 from dialogpt.humaneval.kinds import FIRST, KINDS, NEUTRAL, SECOND, Answer
 from dialogpt.records import json_lines
@@ -30,6 +30,8 @@ class Judgment:
         passed: whether the answer is one that was expected; None where none is known.
         seconds: how long the judge took for the whole item; None where not known.
         comment: what the judge wrote beside the item.
+        started, exported: when the judge began, which tells sessions apart, and when the answer was
+            saved, in ISO 8601; None where not known.
     """
 
     study: str
@@ -45,6 +47,8 @@ class Judgment:
     passed: bool | None
     seconds: float | None
     comment: str
+    started: str | None = None
+    exported: str | None = None
 
     @property
     def value_as_shown(self) -> Answer:
@@ -61,7 +65,7 @@ class Judgment:
         return json.dumps({name: getattr(self, name) for name in self.__slots__})
 
 
-def judgments_of(answered: AnsweredItem, judge: str, plan: Plan) -> list[Judgment]:
+def judgments_of(answered: AnsweredItem, file: AnswersFile, plan: Plan) -> list[Judgment]:
     """One judgment for each aspect that was answered, in the order of the plan's aspects."""
     item = plan.items[answered.item]
     systems = tuple(sorted(item.shown))
@@ -75,7 +79,7 @@ def judgments_of(answered: AnsweredItem, judge: str, plan: Plan) -> list[Judgmen
             Judgment(
                 study=plan.study,
                 kind=plan.kind,
-                judge=judge,
+                judge=file.judge,
                 item=item.id,
                 purpose=item.purpose,
                 context_index=item.context_index,
@@ -86,6 +90,8 @@ def judgments_of(answered: AnsweredItem, judge: str, plan: Plan) -> list[Judgmen
                 passed=None if expected is None else as_shown in expected,
                 seconds=answered.seconds,
                 comment=answered.comment,
+                started=file.started.isoformat(),
+                exported=file.exported.isoformat(),
             )
         )
     return judgments
@@ -103,6 +109,7 @@ def read_judgments(path: Path) -> list[Judgment]:
         UserError, RecordError: a line is none, or contradicts another one.
     """
     judgments: dict[tuple[str, str, str], Judgment] = {}
+    items: dict[str, tuple[object, ...]] = {}
     for line_number, value in json_lines(StringIO(read_text(path)), str(path)):
         where = f"{path}:{line_number}"
         judgment = _judgment(Fields(value, where))
@@ -111,6 +118,13 @@ def read_judgments(path: Path) -> list[Judgment]:
             raise mistake(where, f"study {first.study!r} of {first.kind}", judgment.study)
         if judgment.key in judgments:
             raise mistake(where, "each judge, item and aspect once", " ".join(judgment.key))
+        item = (judgment.systems, judgment.shown, judgment.purpose, judgment.context_index)
+        if items.setdefault(judgment.item, item) != item:
+            raise mistake(
+                f"{where}, item {brief(judgment.item)}",
+                f"what stands on it above, {items[judgment.item]}",
+                item,
+            )
         judgments[judgment.key] = judgment
     return list(judgments.values())
 
@@ -119,8 +133,8 @@ def _judgment(fields: Fields) -> Judgment:
     kind: Kind = fields.one_of("kind", tuple(KINDS))  # type: ignore[assignment]
     purpose: Purpose = fields.one_of("purpose", PURPOSES)  # type: ignore[assignment]
     systems, shown = fields.texts("systems"), fields.texts("shown")
-    if len(systems) != (2 if kind == "pairwise" else 1) or sorted(systems) != sorted(shown):
-        raise mistake(f"{fields.where}, 'systems'", "the systems of 'shown'", systems)
+    if len(shown) != KINDS[kind].num_shown or list(systems) != sorted(shown):
+        raise mistake(f"{fields.where}, 'systems'", "the systems of 'shown', sorted", systems)
     return Judgment(
         study=fields.text("study"),
         kind=kind,
@@ -130,9 +144,15 @@ def _judgment(fields: Fields) -> Judgment:
         context_index=fields.whole("context_index"),
         systems=systems,
         shown=shown,
-        aspect=fields.text("aspect"),
+        aspect=fields.one_of("aspect", KINDS[kind].aspect_names),
         value=checked_value(fields.value("value"), kind, f"{fields.where}, 'value'"),
         passed=None if fields.value("passed") is None else fields.flag("passed"),
         seconds=None if fields.value("seconds") is None else fields.seconds("seconds"),
         comment=fields.text("comment"),
+        started=_moment(fields, "started"),
+        exported=_moment(fields, "exported"),
     )
+
+
+def _moment(fields: Fields, name: str) -> str | None:
+    return None if fields.value(name) is None else fields.moment(name).isoformat()

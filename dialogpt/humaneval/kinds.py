@@ -76,7 +76,7 @@ _PAIRWISE = KindOfStudy(
         Aspect(
             name="relevance",
             label="Relevance",
-            question="Which reply is the better answer to what was said before?",
+            question="Which reply fits better to what was said before?",
         ),
         Aspect(
             name="informativeness",
@@ -109,7 +109,8 @@ _RATING_0_2 = KindOfStudy(
         Aspect(
             name="coherence",
             label="Coherence",
-            question="Does the reply fit what was said before, without contradicting it?",
+            question="Does the reply fit what was said before, without contradicting itself or "
+            "what both know from the conversation? It may well disagree.",
         ),
         Aspect(
             name="informativeness",

@@ -1,24 +1,26 @@
 """From replies to a folder for judges: the plan, a page for each, and what to tell them."""
 
 import random
-from hashlib import blake2b
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dialogpt.command_line import UserError
 from dialogpt.config.humaneval import MakeConfig
 from dialogpt.folders import whole_folder
-from dialogpt.humaneval.checks import draw_checks
+from dialogpt.humaneval.answers import PLAN_FORMAT, plan_mark
+from dialogpt.humaneval.checks import draw_checks, read_checks
 from dialogpt.humaneval.dealing import deal, number_of_judges, page_order
+from dialogpt.humaneval.fields import writing
 from dialogpt.humaneval.instructions import instructions
 from dialogpt.humaneval.items import Item, draw_judged, with_ids
 from dialogpt.humaneval.kinds import KINDS
 from dialogpt.humaneval.pages import render_page
-from dialogpt.humaneval.systems import SystemReplies, read_systems
-from dialogpt.records import as_json, write_json, write_text
+from dialogpt.humaneval.systems import Context, SystemReplies, read_systems
+from dialogpt.records import write_json, write_text
 
 PLAN_FILE = "plan.json"
-PLAN_FORMAT = "dialogpt-humaneval-plan"
 PLAN_VERSION = 1
 _HUMAN = "human"
 
@@ -36,9 +38,12 @@ def make(config: MakeConfig) -> int:
     contexts, read = read_systems([*files, *extra])
     systems = read[: len(files)]
     good = next((s.replies for s in read if s.name == ("--human" if extra else _HUMAN)), None)
-    items, plan = draw_plan(config, contexts, systems, good)
+    own = []
+    if config.checks:
+        own = read_checks(Path(config.checks), config.kind, first_index=len(contexts))
+    items, plan = draw_plan(config, contexts, systems, good, own)
     by_id = {item.id: item for item in items}
-    with whole_folder(Path(config.output)) as folder:
+    with writing(Path(config.output)), whole_folder(Path(config.output)) as folder:
         write_json(folder / PLAN_FILE, plan)
         write_text(folder / "instructions.md", instructions(config.kind, plan))
         for judge in plan["judges"]:
@@ -49,23 +54,25 @@ def make(config: MakeConfig) -> int:
                 items=[by_id[item_id] for item_id in judge["items"]],
             )
             write_text(folder / f"{judge['name']}.html", page)
-    print(_summary(config, items, plan))
+    print(_summary(config, items, plan, num_own=len(own)))
     return 0
 
 
 def draw_plan(
     config: MakeConfig,
-    contexts: tuple[tuple[str, ...], ...],
+    contexts: tuple[Context, ...],
     systems: tuple[SystemReplies, ...],
     good: tuple[str, ...] | None,
+    own: Sequence[Item] = (),
 ) -> tuple[list[Item], dict[str, Any]]:
     """Everything that is drawn.
 
     Args:
         config: of the study.
-        contexts: turns of each.
+        contexts: of all.
         systems: with a reply to each context.
         good: replies of people, for checks.
+        own: checks of the user's.
 
     Returns:
         The items in the order of their ids; what plan.json holds.
@@ -81,11 +88,19 @@ def draw_plan(
     order = list(range(len(contexts)))
     random.Random(f"{config.seed} contexts").shuffle(order)
     drawn, others = order[: config.num_items], order[config.num_items :]
-    judged = draw_judged(config, contexts, systems, drawn)
+    turns = [context.turns for context in contexts]
+    judged = draw_judged(config, turns, systems, drawn)
     num_judges = number_of_judges(config, len(judged))
     # Contexts that are not judged come first, so that few are met twice.
-    checks = draw_checks(config, contexts, good, [*others, *drawn])
-    items = with_ids([*judged, *checks], random.Random(f"{config.seed} ids"))
+    checks = draw_checks(config, turns, good, [*others, *drawn], own)
+    # Checks of the user bring their own.
+    told = [
+        replace(item, speakers=contexts[item.context_index].speakers)
+        if item.context_index < len(contexts)
+        else item
+        for item in [*judged, *checks]
+    ]
+    items = with_ids(told, random.Random(f"{config.seed} ids"))
     hands = deal(
         [item for item in items if item.purpose == "judged"],
         judges_per_item=config.judges_per_item,
@@ -110,12 +125,10 @@ def draw_plan(
             for number, hand in enumerate(hands, start=1)
         ],
     }
-    # So answers to another drawing under the same name cannot be taken for answers to this one.
-    mark = blake2b(as_json(plan).encode(), digest_size=5).hexdigest()
-    return items, {**plan, "study": f"{config.study}-{mark}"}
+    return items, {**plan, "study": f"{config.study}-{plan_mark(plan)}"}
 
 
-def _summary(config: MakeConfig, items: list[Item], plan: dict[str, Any]) -> str:
+def _summary(config: MakeConfig, items: list[Item], plan: dict[str, Any], *, num_own: int) -> str:
     judged = [item for item in items if item.purpose == "judged"]
     same = sum(len({one.text for one in i.shown}) < len(i.shown) for i in judged)
     num_checks = len(items) - len(judged)
@@ -130,4 +143,10 @@ def _summary(config: MakeConfig, items: list[Item], plan: dict[str, Any]) -> str
     ]
     if same:
         lines.insert(1, f"{same:,} of the items show the same text twice")
+    if num_own > num_checks:
+        lines.insert(
+            1,
+            f"{config.checks}: {num_own:,} checks, of which {num_checks:,} are used; raise "
+            "--num_qualification or --num_spam_checks for more",
+        )
     return "\n".join(lines)

@@ -10,9 +10,8 @@
   const $ = (id) => document.getElementById(id);
 
   let view = "start";
-  let current = 0; // number of the aspect that number keys answer
+  let current = 0; // number of the aspect that number keys answer; -1: none, all are answered
   let shownSince = null; // when the clock of the item in sight began to run
-  let unsaved = false; // answers that are in no file yet
 
   // ---- What is noted
 
@@ -43,6 +42,12 @@
   function textOf(text) {
     if (!text) return make("p", { class: "text nothing" }, "(no text)");
     return make("p", { class: "text", dir: "auto" }, text);
+  }
+
+  // Numbers, because letters name replies.
+  function speakerOf({ turns, speakers }, place) {
+    if (speakers.length === 0 || turns.length === 1) return [];
+    return [make("span", { class: "speaker" }, `Person ${speakers[place] + 1}`), " "];
   }
 
   function say(text) {
@@ -79,7 +84,7 @@
     const item = items[kept.position];
     show("item");
     $("item-heading").textContent = `Item ${kept.position + 1} of ${items.length}`;
-    $("turns").replaceChildren(...item.turns.map((turn) => make("li", {}, textOf(turn))));
+    $("turns").replaceChildren(...item.turns.map((turn, place) => make("li", {}, ...speakerOf(item, place), textOf(turn))));
     const isPair = item.replies.length > 1;
     $("replies").className = isPair ? "two" : "";
     $("replies").replaceChildren(
@@ -137,7 +142,7 @@
   function buildQuestions() {
     $("questions").className = kind;
     const groups = aspects.map(({ name, label, question }, number) => {
-      const legend = make("legend", {}, make("b", {}, label), make("span", {}, question));
+      const legend = make("legend", {}, make("b", {}, label), " ", make("span", {}, question));
       const choices = options.map((option, place) => {
         const radio = make("input", { type: "radio", name, value: String(place) });
         const inner = place > 0 && place < options.length - 1 && options.length > 3;
@@ -165,7 +170,7 @@
   function choose(aspect, place) {
     const item = items[kept.position];
     change(item, { values: { ...answerOf(item).values, [aspects[aspect].name]: place } });
-    unsaved = true;
+    kept.unsaved = true;
     if (!kept.started) kept.started = new Date().toISOString();
     say("");
     showProgress();
@@ -174,13 +179,21 @@
 
   // The keyboard goes on to what is open, and to Next once nothing is.
   function chooseByKey(place) {
+    if (current < 0) {
+      say("All questions are answered. Click one, or go to it by Tab, to change its answer.");
+      return;
+    }
     const radio = $("questions").children[current].querySelectorAll("input")[place];
     radio.checked = true;
     choose(current, place);
     const open = missing(items[kept.position]).map((aspect) => aspects.indexOf(aspect));
     const following = open.find((number) => number > current) ?? open[0];
-    if (following === undefined) $("next").focus();
-    else focusAspect(following);
+    if (following === undefined) {
+      $("next").focus();
+      mark(-1); // or one digit too many would change the last answer
+    } else {
+      focusAspect(following);
+    }
   }
 
   function focusAspect(number) {
@@ -231,7 +244,8 @@
     link.click();
     link.remove();
     setTimeout(() => URL.revokeObjectURL(url), 60000);
-    unsaved = false;
+    kept.unsaved = false;
+    store();
     $("save-text").textContent = `The file is called ${study}-${judge}.json and is where this browser puts downloads.`;
   }
 
@@ -248,7 +262,10 @@
       $("answers-text").select();
       isCopied = document.execCommand("copy");
     }
-    if (isCopied) unsaved = false;
+    if (isCopied) {
+      kept.unsaved = false;
+      store();
+    }
     $("save-text").textContent = isCopied
       ? "Your answers are copied; paste them into a message."
       : "This browser does not let the page copy. Select the text below and copy it by hand.";
@@ -298,12 +315,13 @@
   $("resume").addEventListener("click", () => showItem(firstOpen()));
   $("to-save").addEventListener("click", showSave);
   $("to-start").addEventListener("click", () => {
+    $("begin").textContent = kept.started ? "Go on" : "Begin";
     show("start");
     focusHeading();
   });
   $("comment").addEventListener("input", () => {
     change(items[kept.position], { comment: $("comment").value });
-    unsaved = true;
+    kept.unsaved = true;
     store();
   });
   document.addEventListener("keydown", onKey);
@@ -330,11 +348,14 @@
     }
   });
   window.addEventListener("beforeunload", (event) => {
-    if (!kept.isStored && unsaved) event.preventDefault();
+    // Also where the browser keeps them: a private window forgets them when it is closed, and no
+    // page can tell that it is in one.
+    if (!kept.unsaved) return;
+    event.preventDefault();
+    event.returnValue = true; // what older browsers go by
   });
 
   if (kept.started) {
-    $("begin").textContent = "Go on";
     if (firstOpen() === items.length) showSave();
     else showItem(kept.position);
   } else {

@@ -6,8 +6,9 @@ function answersOf(data) {
   const numbers = new Map(items.map((item, number) => [item.id, number]));
   const storageKey = `dialogpt-humaneval/${study}/${judge}`;
   // started: ISO time; position: number of the item in sight; answers: item id -> {values, seconds,
-  // comment}, values: aspect -> number of the option; isStored: whether the browser keeps it all.
-  const kept = { started: "", position: 0, answers: {}, isStored: true };
+  // comment}, values: aspect -> number of the option; unsaved: whether answers are in no file yet;
+  // isStored: whether the browser keeps it all.
+  const kept = { started: "", position: 0, answers: {}, unsaved: false, isStored: true };
 
   function isRecord(value) {
     return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -35,7 +36,7 @@ function answersOf(data) {
     }
     const started = typeof found.started === "string" ? found.started : "";
     const position = Number.isInteger(found.position) ? found.position : 0;
-    return { started, position, answers };
+    return { started, position, answers, unsaved: found.unsaved === true };
   }
 
   function load() {
@@ -50,9 +51,9 @@ function answersOf(data) {
   }
 
   function keep() {
-    const { started, position, answers } = kept;
+    const { started, position, answers, unsaved } = kept;
     try {
-      localStorage.setItem(storageKey, JSON.stringify({ started, position, answers }));
+      localStorage.setItem(storageKey, JSON.stringify({ started, position, answers, unsaved }));
       kept.isStored = true;
     } catch {
       kept.isStored = false;

@@ -21,9 +21,9 @@ _ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 def render_page(kind: Kind, *, study: str, judge: str, items: Sequence[Item]) -> str:
     """The page as HTML.
 
-    Of an item only its id, turns and texts get in. Texts stand in a block of JSON, and the script
-    puts them into the page as text. The page's policy lets nothing be loaded or sent, and nothing
-    run but the script itself, which it knows by its hash.
+    Of an item only its id, turns with their speakers, and replies get in. Texts stand in a block of
+    JSON, and the script puts them into the page as text. The page's policy lets nothing be loaded
+    or sent, and nothing run but the script itself, which it knows by its hash.
 
     Args:
         kind: of study.
@@ -50,7 +50,12 @@ def render_page(kind: Kind, *, study: str, judge: str, items: Sequence[Item]) ->
             for option in asked.options
         ],
         "items": [
-            {"id": item.id, "turns": item.turns, "replies": [one.text for one in item.shown]}
+            {
+                "id": item.id,
+                "turns": item.turns,
+                "speakers": item.speakers,
+                "replies": [one.text for one in item.shown],
+            }
             for item in items
         ],
     }

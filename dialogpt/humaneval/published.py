@@ -109,7 +109,8 @@ def read_counts(path: Path) -> list[PublishedCounts]:
     """Rows of system_1, system_2, aspect, first, neutral, second: CSV, or a JSON list of objects.
 
     Raises:
-        UserError: a row is none, holds no judgment or comes twice.
+        UserError: a row is none, holds no judgment, compares a system with itself, or comes twice,
+            in whatever order of its systems.
     """
     text = read_text(path)
     rows: list[PublishedCounts] = []
@@ -122,7 +123,9 @@ def read_counts(path: Path) -> list[PublishedCounts]:
         )
         if not 0 < sum(row.counts) <= MOST_JUDGMENTS:
             raise mistake(where, f"1 to {MOST_JUDGMENTS:,} judgments", row.counts)
-        if any((row.systems, row.aspect) == (other.systems, other.aspect) for other in rows):
+        if row.systems[0] == row.systems[1]:
+            raise mistake(where, "two different systems", row.systems)
+        if any(({*row.systems}, row.aspect) == ({*other.systems}, other.aspect) for other in rows):
             raise mistake(where, "each pair and aspect once", (*row.systems, row.aspect))
         rows.append(row)
     if not rows:

@@ -1,6 +1,6 @@
 """Replies of several systems to the same contexts, from their files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -27,15 +27,30 @@ class SystemReplies:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What is replied to.
+
+    Attributes:
+        turns: cleaned, oldest first.
+        speakers: one number a turn, 0 for whoever speaks first, 1 for the next new voice; empty
+            where no file says.
+    """
+
+    turns: tuple[str, ...]
+    speakers: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Line:
     number: int
     turns: tuple[str, ...]
     reply: str
+    speakers: tuple[int, ...]
 
 
 def read_systems(
     files: Sequence[tuple[str, Path]],
-) -> tuple[tuple[tuple[str, ...], ...], tuple[SystemReplies, ...]]:
+) -> tuple[tuple[Context, ...], tuple[SystemReplies, ...]]:
     """The contexts that all files share, and each system's replies to them.
 
     Texts are cleaned by the rules of `dialogpt.text`, so that a system's contexts, which were
@@ -45,7 +60,7 @@ def read_systems(
         files: name and file of each system; at least one.
 
     Returns:
-        Turns of each context, oldest first; the systems in their order.
+        The contexts; the systems in their order.
 
     Raises:
         UserError: a file is missing, a line is no reply, or two files differ in a context; the
@@ -56,6 +71,7 @@ def read_systems(
     first = list(_replies_of(first_name, first_file))
     if not first:
         raise UserError(f"{first_name}={first_file}: expected replies, found an empty file")
+    speakers = [line.speakers for line in first]
     systems = [SystemReplies(name=first_name, replies=tuple(line.reply for line in first))]
     for name, file in files[1:]:
         lines = list(_replies_of(name, file))
@@ -67,8 +83,13 @@ def read_systems(
                     f"{_shown(expected)}, found {_shown(found)}; all systems must reply to the "
                     "same contexts in the same order"
                 )
+        speakers = [known or line.speakers for known, line in zip(speakers, lines, strict=True)]
         systems.append(SystemReplies(name=name, replies=tuple(line.reply for line in lines)))
-    return tuple(line.turns for line in first), tuple(systems)
+    contexts = (
+        Context(turns=line.turns, speakers=known)
+        for line, known in zip(first, speakers, strict=True)
+    )
+    return tuple(contexts), tuple(systems)
 
 
 def _shown(line: _Line | None) -> str:
@@ -81,8 +102,10 @@ def _shown(line: _Line | None) -> str:
 
 def _replies_of(name: str, file: Path) -> Iterator[_Line]:
     for number, value in read_lines(file, name):
-        turns, reply = _turns_and_reply(value, where=f"{name}={file}: line {number}")
-        yield _Line(number=number, turns=turns, reply=reply)
+        where = f"{name}={file}: line {number}"
+        turns, reply = _turns_and_reply(value, where=where)
+        speakers = speakers_of(value, turns, where=where)
+        yield _Line(number=number, turns=turns, reply=reply, speakers=speakers)
 
 
 def read_lines(file: Path, name: str) -> Iterator[tuple[int, Any]]:
@@ -143,3 +166,23 @@ def clean_turns(turns: Any, *, where: str) -> tuple[str, ...]:
             f"{where}: expected a list of readable turns, oldest first, found {repr(turns)[:60]}"
         )
     return cleaned
+
+
+def speakers_of(value: Mapping[str, Any], turns: Sequence[str], *, where: str) -> tuple[int, ...]:
+    """Who speaks, by the key `speakers`: numbers from 0 in the order of the voices.
+
+    Raises:
+        UserError: there is not one number a turn.
+    """
+    numbers = value.get("speakers") or []
+    if numbers and not (
+        isinstance(numbers, list)
+        and len(numbers) == len(turns)
+        and all(type(number) is int for number in numbers)
+    ):
+        raise UserError(
+            f"{where}: expected one number a turn under 'speakers', {len(turns)} of them, found "
+            f"{repr(numbers)[:60]}; mend it, or remove the key"
+        )
+    voices = list(dict.fromkeys(numbers))
+    return tuple(voices.index(number) for number in numbers)

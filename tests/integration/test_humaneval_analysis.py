@@ -70,6 +70,33 @@ def does_not_look(item: dict[str, Any], aspect: str, rng: random.Random) -> Any:
     return VALUES["pairwise"][0] if len(item["shown"]) > 1 else VALUES["rating_0_2"][-1]
 
 
+@pytest.mark.parametrize("step", ["make", "collect", "analyze"])
+def test_an_output_that_cannot_be_written_is_named_with_a_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str
+) -> None:
+    study, merged, blocked = tmp_path / "study", tmp_path / "merged.jsonl", tmp_path / "file"
+    blocked.write_text("no folder", encoding="utf-8")
+    systems = write_systems(tmp_path)
+    words = {
+        "make": ["--systems", *systems, "--num_items", "2", "--output", str(study)],
+        "collect": ["--plan", str(study / "plan.json"), "--answers", str(tmp_path / "answers")],
+        "analyze": ["--answers", str(merged), "--draws", "10"],
+    }
+    words["collect"] += ["--output", str(merged)]
+    if step != "make":
+        main(["make", *words["make"]])
+        plan = json.loads((study / "plan.json").read_text(encoding="utf-8"))
+        answer_pages(tmp_path / "answers", plan, {})
+    if step == "analyze":
+        main(["collect", *words["collect"]])
+    with pytest.raises(SystemExit) as ended:
+        main([step, *words[step], "--output", str(blocked / "deeper")])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert f"error: {blocked / 'deeper'}: expected an output that can be written, found" in said
+    assert "name another --output" in said
+
+
 @pytest.mark.parametrize("kind", ["pairwise", "rating_0_2"])
 def test_what_judges_think_comes_out_and_who_does_not_look_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
@@ -85,7 +112,7 @@ def test_what_judges_think_comes_out_and_who_does_not_look_is_left_out(
     main(["analyze", "--answers", merged, "--output", str(out), "--draws", "1000"])
     found = json.loads((out / "analysis.json").read_text(encoding="utf-8"))
     said = capsys.readouterr().out
-    assert "judge-002: 68 of 68 items, complete" in said
+    assert "judge-002: 70 of 70 items, complete" in said
     assert "left out: judge-002" in said
     assert [one["judge"] for one in found["left_out"]] == ["judge-002"]
     num_groups = 3 * len(plan["aspects"])

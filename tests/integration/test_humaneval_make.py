@@ -20,8 +20,8 @@ def test_the_command_writes_a_folder_that_the_next_steps_read(
     plan = read_plan(tmp_path / "s" / "plan.json")
     assert plan.study.startswith("pilot-")
     assert len(plan.judges) == 5
-    assert {len(items) for items in plan.judges.values()} == {26}
-    assert len(plan.items) == 38
+    assert {len(items) for items in plan.judges.values()} == {28}
+    assert len(plan.items) == 40
     pages = sorted(file.name for file in (tmp_path / "s").glob("*.html"))
     assert pages == [f"{judge}.html" for judge in plan.judges]
     said = capsys.readouterr().out

@@ -1,19 +1,16 @@
 """A judge's page in a browser: by mouse, by keyboard, across visits, with hostile texts."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support_browser import open_browser
 from support_humaneval import MARKUP, make_study, write_systems
 
 from dialogpt.humaneval.answers import read_answers, read_plan
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 NO_STORAGE = """
 Object.defineProperty(window, "localStorage", { get() { throw new Error("not here"); } });
 """
@@ -25,14 +22,8 @@ document.execCommand = () => false;
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if not BROWSER:
-        pytest.skip("needs Chromium or Chrome")
-    with playwright.sync_playwright() as engine:
-        # Without its sandbox, because tests often run as root; the page is ours.
-        found = engine.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with open_browser() as found:
         yield found
-        found.close()
 
 
 class Judge:
@@ -48,6 +39,7 @@ class Judge:
         self.tab = self.window.new_page()
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        self.num_asked = 0  # whether the page may be left
         self.tab.on("request", lambda request: self.requests.append(request.url))
         self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.tab.on("dialog", self._dismiss)
@@ -56,6 +48,10 @@ class Judge:
         self.tab.goto(self.address)
 
     def _dismiss(self, dialog: Any) -> None:
+        if dialog.type == "beforeunload":
+            self.num_asked += 1
+            dialog.accept()
+            return
         self.complaints.append(dialog.message)
         dialog.dismiss()
 
@@ -96,6 +92,75 @@ def small_study(folder: Path, **options: Any) -> dict[str, Any]:
     systems = write_systems(folder, num_contexts=12)
     few = {"num_items": 3, "num_qualification": 1, "num_spam_checks": 1}
     return make_study(folder, systems, **{**few, **options})
+
+
+def test_leaving_is_asked_while_answers_are_in_no_file(browser: Any, tmp_path: Path) -> None:
+    """A private window keeps them until it is closed, so that no page knows of it."""
+    small_study(tmp_path)
+    judge = Judge(browser, tmp_path)
+    assert "private (incognito) window" in judge.tab.locator("#start").inner_text()
+    judge.tab.reload()
+    assert judge.num_asked == 0
+    judge.press("Enter", "1")
+    assert judge.chosen() == ["relevance 0"]
+    judge.tab.reload()
+    assert judge.num_asked == 1
+    judge.press("Enter")
+    assert judge.chosen() == ["relevance 0"]
+    judge.tab.reload()  # nothing new, but still in no file
+    assert judge.num_asked == 2
+    judge.click("Save")
+    judge.download()
+    judge.tab.reload()
+    assert judge.num_asked == 2
+    judge.press("2")
+    assert judge.chosen() == ["relevance 0", "informativeness 1"]
+    judge.tab.reload()
+    assert judge.num_asked == 3
+    judge.close()
+
+
+def test_one_digit_too_many_changes_nothing(browser: Any, tmp_path: Path) -> None:
+    small_study(tmp_path)
+    judge = Judge(browser, tmp_path)
+    judge.press("Enter", *"1113")
+    third = ["relevance 0", "informativeness 0", "human_likeness 0"]
+    assert judge.chosen() == third
+    assert "All questions are answered" in judge.tab.get_by_role("status").inner_text()
+    judge.press("Shift+Tab")  # to what comes before Next
+    assert judge.tab.evaluate("document.activeElement.id") == "jump"
+    judge.tab.locator("input[name=informativeness]").first.focus()
+    judge.press("3")
+    assert judge.chosen() == [third[0], "informativeness 2", third[2]]
+    judge.press("Enter")
+    assert judge.heading() == "Item 2 of 11"
+    judge.press("2")
+    assert judge.chosen() == ["relevance 1"]
+    judge.close()
+
+
+def test_instructions_in_the_middle_lead_on_and_groups_are_named_in_words(
+    browser: Any, tmp_path: Path
+) -> None:
+    small_study(tmp_path)
+    judge = Judge(browser, tmp_path)
+    judge.click("Begin")
+    legend = judge.tab.locator("legend").first.text_content()
+    assert legend == "Relevance Which reply fits better to what was said before?"
+    judge.click("Instructions")
+    judge.click("Go on")
+    assert judge.heading() == "Item 1 of 11"
+    judge.close()
+
+
+def test_who_speaks_stands_beside_the_turns(browser: Any, tmp_path: Path) -> None:
+    systems = write_systems(tmp_path, num_contexts=12, num_turns=3, speakers=[7, 0, 7])
+    make_study(tmp_path, systems, num_items=3, num_qualification=1, num_spam_checks=1)
+    judge = Judge(browser, tmp_path)
+    judge.press("Enter")
+    labels = judge.tab.locator("#turns .speaker").all_inner_texts()
+    assert labels == ["Person 1", "Person 2", "Person 1"]
+    judge.close()
 
 
 def test_a_study_is_answered_by_keyboard_alone_across_a_reload(
@@ -363,11 +428,11 @@ def test_two_tabs_of_one_page_do_not_undo_each_other(browser: Any, tmp_path: Pat
 def test_a_page_of_a_thousand_items_holds_one_at_a_time(browser: Any, tmp_path: Path) -> None:
     systems = write_systems(tmp_path, num_contexts=340)
     plan = make_study(tmp_path, systems, num_items=334, items_per_judge=1002)
-    assert len(plan["judges"][0]["items"]) == 1010
+    assert len(plan["judges"][0]["items"]) == 1012
     judge = Judge(browser, tmp_path)
     judge.press("Enter")
     for _ in range(10):
         judge.press(*"123", "Enter")
-    assert judge.heading() == "Item 11 of 1010"
+    assert judge.heading() == "Item 11 of 1012"
     assert judge.tab.evaluate("document.querySelectorAll('*').length") < 250
     judge.close()

@@ -1,7 +1,6 @@
 """The page in a browser: what a visitor sees, and what hostile text does there (nothing)."""
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+from support_browser import needed, open_browser
 from support_web import HOSTILE_REPLIES, MARKUP, BlockingReplies, FixedReplies
 
 from dialogpt.config.web import WebConfig
@@ -20,11 +20,8 @@ from dialogpt.web.card import Card
 from dialogpt.web.sliders import bounds
 from dialogpt.web.talk import Service
 
-pytest.importorskip("gradio", reason="needs the extra [web]")
+needed("gradio", "web")
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 CONFIG = WebConfig(port=0, messages_per_minute=30, max_waiting=0)
 CARD = Card(title="a model", lines=[("Kind", MARKUP)], readme=MARKUP)
 
@@ -64,14 +61,8 @@ def address(replies: FixedReplies) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if not BROWSER:
-        pytest.skip("needs Chromium or Chrome")
-    with playwright.sync_playwright() as engine:
-        # Without its sandbox, because tests often run as root; the page is ours.
-        found = engine.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with open_browser() as found:
         yield found
-        found.close()
 
 
 class Visitor:

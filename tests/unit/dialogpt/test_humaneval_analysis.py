@@ -72,6 +72,23 @@ def test_preferences_stand_in_all_files_alike(
     assert len(rows_of(tmp_path / "out" / "agreements.csv")) == len(found["agreements"]) == 4
 
 
+def test_the_table_of_uncertainty_gives_each_system_its_own_share(tmp_path: Path) -> None:
+    analyzed(tmp_path, judged_by([["first"]] * 6 + [["neutral"]] * 3 + [["second"]]))
+    page = (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if "| a vs b |" in line and "0.6000" in line)
+    cells = [cell.strip() for cell in row.split("|")]
+    assert [cells[n] for n in (3, 6, 9)] == ["0.6000", "0.1000", "0.5000"]
+
+
+def test_aspects_stand_in_the_order_of_the_page_whoever_answered_first(tmp_path: Path) -> None:
+    order = ("relevance", "informativeness", "human_likeness")
+    judgments = [
+        one for aspect in reversed(order) for one in judged_by([["first", "second"]], aspect=aspect)
+    ]
+    found = analyzed(tmp_path, judgments[:-1])
+    assert tuple(one["aspect"] for one in found["preferences"]) == order
+
+
 def test_the_order_of_the_lines_changes_nothing(tmp_path: Path) -> None:
     judgments = cast()
     shuffled = [
@@ -103,9 +120,13 @@ def test_who_fails_too_many_checks_is_left_out_and_named(
     without = analyzed(tmp_path, judgments, to="without")
     said = capsys.readouterr().out
     assert without["left_out"] == [
-        {"judge": "judge-001", "num_judgments": 24, "reason": "failed 2 of 4 spam checks"}
+        {
+            "judge": "judge-001",
+            "num_judgments": 24,
+            "reason": "failed 2 of 4 items with a known answer",
+        }
     ]
-    assert "left out: judge-001 (24 judgments), failed 2 of 4 spam checks" in said
+    assert "left out: judge-001 (24 judgments), failed 2 of 4 items with a known answer" in said
     kept = [j for j in cast() if j.judge != "judge-001"]
     assert without["preferences"] == analyzed(tmp_path, kept, to="kept")["preferences"]
     everyone = analyzed(tmp_path, judgments, to="all", exclude_spam=False)
@@ -183,6 +204,8 @@ def test_published_counts_give_tables_7_and_8(
         (f"a,b,x,1,2,{'9' * 5000}", "csv:2, 'second': expected a whole number"),
         (f"{'a' * 200_000},b,x,1,2,3", "csv:2: expected CSV, found 'field larger than"),
         ("a,b,x,1,2,3\na,b,x,1,2,3", "csv:3: expected each pair and aspect once"),
+        ("a,b,x,1,2,3\nb,a,x,3,2,1", "csv:3: expected each pair and aspect once"),
+        ("a,a,x,1,2,3", "csv:2: expected two different systems"),
         ("", "csv: expected a comparison a row, found none"),
     ],
 )
@@ -249,7 +272,19 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"value": 1}, "jsonl:2, 'value': expected one of first, neutral, second, found 1"),
-        ({"systems": ["a"]}, "jsonl:2, 'systems': expected the systems of 'shown'"),
+        ({"systems": ["a"]}, "jsonl:2, 'systems': expected the systems of 'shown', sorted"),
+        ({"systems": ["b", "a"]}, "jsonl:2, 'systems': expected the systems of 'shown', sorted"),
+        ({"aspect": "fluency"}, "jsonl:2, 'aspect': expected one of relevance, informativeness"),
+        ({"started": "now"}, "jsonl:2, 'started': expected a time such as"),
+        *(
+            ({"item": "item-0", "judge": "judge-9", **change}, "item 'item-0': expected what stan")
+            for change in (
+                {"context_index": 0, "purpose": "spam_check"},
+                {"context_index": 0, "shown": ["b", "a"]},
+                {"context_index": 0, "systems": ["a", "c"], "shown": ["a", "c"]},
+                {"context_index": 3},
+            )
+        ),
         ({"study": "t"}, "jsonl:2: expected study 's' of pairwise, found 't'"),
         ({"item": "item-0"}, "jsonl:2: expected each judge, item and aspect once"),
         ({"passed": 1}, "jsonl:2, 'passed': expected true or false, found 1"),

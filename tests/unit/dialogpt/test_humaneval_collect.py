@@ -96,7 +96,7 @@ def test_folders_patterns_and_files_are_taken_once_and_the_plan_is_passed_over(
     file = file_of(tmp_path / "1.json", "judge-001", [answer("item-1", "first")])
     pattern = Path(str(tmp_path / "[0-9].json"))
     assert len(collected(tmp_path, tmp_path, pattern, file)) == 1
-    with pytest.raises(UserError, match=r"none\.json: expected answers of judges .* found none"):
+    with pytest.raises(UserError, match=r"none\.json: expected answers of judges, found none"):
         collected(tmp_path, tmp_path / "none.json")
 
 
@@ -158,7 +158,10 @@ def in_answer(**changes: Any) -> Callable[[dict[str, Any]], object]:
     [
         (changed(format="other"), "'format': expected one of dialogpt-humaneval-answers, found"),
         (changed(version=2), "'version': expected 1, found 2"),
-        (changed(study="study-2"), "'study': expected one of study-1, found 'study-2'"),
+        (
+            changed(study="study-2"),
+            f"'study': expected {PLAN['study']}, found 'study-2'; it belongs to that study: leave",
+        ),
         (changed(kind="rating_0_2"), "'kind': expected one of pairwise, found 'rating_0_2'"),
         (changed(judge="judge-009"), "'judge': expected one of the 2 judges of the plan, found"),
         (
@@ -231,7 +234,72 @@ def test_nothing_that_was_written_is_lost(tmp_path: Path) -> None:
     assert (tmp_path / "out.jsonl").read_bytes() == content
     more = [answer("item-1", "neutral", "first"), answer("item-3", "first", "first")]
     two = file_of(tmp_path / "2.json", "judge-002", more, exported=LATER)
-    assert set(before) < set(collected(tmp_path, one, two))
+    after = collected(tmp_path, one, two)
+    assert {(j.key, j.value) for j in before} < {(j.key, j.value) for j in after}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"started": LATER, "exported": LATER},  # another session
+        {"exported": "2026-01-31T10:30:00.000Z"},  # an earlier export
+        {},  # edited by hand
+    ],
+)
+def test_answers_that_were_written_are_not_contradicted(
+    tmp_path: Path, changes: dict[str, str]
+) -> None:
+    file_of(tmp_path / "1.json", "judge-001", [answer("item-1", "first", "first")])
+    collected(tmp_path)
+    content = (tmp_path / "out.jsonl").read_bytes()
+    file_of(tmp_path / "1.json", "judge-001", [answer("item-1", "first", "second")], **changes)
+    with pytest.raises(
+        UserError,
+        match=r"judge 'judge-001' on item 'item-1', 'human_likeness', as before, 'second', or a "
+        r"later export of the same session, found 'first'",
+    ):
+        collected(tmp_path)
+    assert (tmp_path / "out.jsonl").read_bytes() == content
+
+
+def test_a_later_export_of_the_same_session_changes_what_was_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file_of(tmp_path / "1.json", "judge-001", [answer("item-1", "first", "first")])
+    collected(tmp_path)
+    assert "replaced" not in capsys.readouterr().out
+    later = [answer("item-1", "first", "neutral")]
+    file_of(tmp_path / "1.json", "judge-001", later, exported=LATER)
+    assert [one.value for one in collected(tmp_path)] == ["second", "neutral"]
+    said = capsys.readouterr().out
+    assert "1 answers in " in said
+    assert "out.jsonl are replaced by later ones of the same session" in said
+
+
+def test_answers_in_files_of_other_names_are_read_and_the_rest_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pasted = file_of(tmp_path / "from mail.txt", "judge-001", [answer("item-1", "first")])
+    pasted.write_bytes(b"\xef\xbb\xbf\n" + pasted.read_bytes())
+    (tmp_path / "no name").write_text('{"format": "other"}', encoding="utf-8")
+    (tmp_path / "notes\x1b[31m.txt").write_text("{ hello", encoding="utf-8")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff")
+    for _ in range(2):  # the output lies among them the second time
+        assert [one.judge for one in collected(tmp_path)] == ["judge-001"]
+        said = capsys.readouterr().out
+        assert said.startswith("no answers, passed over: no name, notes[31m.txt, picture.png\n")
+
+
+def test_a_plan_that_was_edited_is_refused(tmp_path: Path) -> None:
+    items = [{**ITEMS[0], "shown": ITEMS[0]["shown"][::-1]}, *ITEMS[1:]]
+    answers = file_of(tmp_path / "1.json", "judge-001", [answer("item-1", "first")])
+    config = CollectConfig(
+        plan=str(save(tmp_path / "plan.json", {**PLAN, "items": items})),
+        answers=(str(answers),),
+        output=str(tmp_path / "out.jsonl"),
+    )
+    with pytest.raises(UserError, match=r"plan\.json, 'study': expected an id that ends in .*chan"):
+        collect(config)
 
 
 @pytest.mark.parametrize("content", ["my notes\n", '{"some": "other"}\n', "[1]\n"])
@@ -250,7 +318,7 @@ def test_what_is_missing_is_printed(tmp_path: Path, capsys: pytest.CaptureFixtur
     collected(tmp_path)
     said = capsys.readouterr().out.splitlines()
     assert said[:5] == [
-        "study study-1 (pairwise): 1 of 2 judges sent answers",
+        f"study {PLAN['study']} (pairwise): 1 of 2 judges sent answers",
         "  judge-001: 2 of 3 items, 1 to go, 1 of 1 spam checks failed",
         "  no answers from judge-002",
         "0 of 2 judged items have all answers that were planned",

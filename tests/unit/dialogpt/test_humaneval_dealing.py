@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dialogpt.command_line import UserError
 from dialogpt.config.humaneval import MakeConfig
 from dialogpt.humaneval.dealing import deal, number_of_judges, page_order
-from dialogpt.humaneval.items import Item, Shown
+from dialogpt.humaneval.items import Item, Shown, balanced_coins
 
 
 def an_item(number: int, purpose: Any = "judged") -> Item:
@@ -78,6 +78,13 @@ def test_too_few_judges_are_refused_with_how_many_it_takes() -> None:
         number_of_judges(config, 100)
 
 
+def test_a_judge_without_any_item_is_refused() -> None:
+    config = MakeConfig(systems=("a=x", "b=y"), output="z", num_judges=7)
+    assert number_of_judges(config, 3) == 7
+    with pytest.raises(UserError, match="each of 6 judgments, found --num_judges 7; lower it"):
+        number_of_judges(config, 2)
+
+
 @given(num_judged=st.integers(0, 40), num_spam=st.integers(0, 6), seed=st.integers(0, 50))
 @settings(max_examples=40)
 def test_qualification_comes_first_and_each_part_of_a_page_has_one_spam_check(
@@ -98,6 +105,26 @@ def test_qualification_comes_first_and_each_part_of_a_page_has_one_spam_check(
         else:
             before += 1
     assert seen == num_spam
+
+
+def test_a_spam_check_stands_anywhere_in_its_part() -> None:
+    judged = [an_item(n) for n in range(8)]
+    checks = [an_item(200 + n, "spam_check") for n in range(2)]
+    places = Counter(
+        page.index(check) - 5 * (check is max(checks, key=page.index))
+        for seed in range(60)
+        for page in [page_order(judged, checks, random.Random(seed))]
+        for check in checks
+    )
+    assert {*places} == {*range(5)}
+
+
+def test_an_odd_item_falls_to_either_side() -> None:
+    sides = {
+        number: {sum(balanced_coins(number, random.Random(seed))) for seed in range(20)}
+        for number in (1, 4, 7)
+    }
+    assert sides == {1: {0, 1}, 4: {2}, 7: {3, 4}}
 
 
 @pytest.mark.parametrize(

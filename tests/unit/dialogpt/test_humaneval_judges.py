@@ -1,11 +1,12 @@
 """What each judge did, and who may not have looked."""
 
+from itertools import combinations
 from typing import Any
 
 import pytest
 from support_judgments import judged_by, judgment
 
-from dialogpt.humaneval.judges import JudgeStatistics, judge_statistics
+from dialogpt.humaneval.judges import JudgeStatistics, _chance_of_fewer, judge_statistics
 from dialogpt.humaneval.judgments import Judgment
 
 
@@ -29,9 +30,13 @@ def checks(judge: str, *passed: bool, purpose: str = "spam_check") -> list[Judgm
     ]
 
 
-def test_who_fails_more_than_a_quarter_of_the_spam_checks_is_spam() -> None:
+def test_who_fails_more_than_a_quarter_of_the_items_with_a_known_answer_is_spam() -> None:
     given = [
         *checks("fair", True, True, False, True),
+        *checks("both", True, True, False, True),
+        *checks("both", True, False, purpose="qualification"),
+        *checks("good", True, False, False, True),
+        *checks("good", True, True, True, True, purpose="qualification"),
         *checks("spam", True, False, False, True),
         *checks("late", True, False, purpose="qualification"),
     ]
@@ -39,7 +44,9 @@ def test_who_fails_more_than_a_quarter_of_the_spam_checks_is_spam() -> None:
     assert {name: one.is_spam for name, one in found.items()} == {
         "fair": False,
         "spam": True,
-        "late": False,
+        "late": True,
+        "both": True,
+        "good": False,
     }
     assert (found["fair"].failed_spam_checks, found["fair"].num_spam_checks) == (1, 4)
     assert found["spam"].flags == ("failed 2 of 4 spam checks; 25% are allowed",)
@@ -99,6 +106,36 @@ def test_who_hardly_ever_agrees_is_flagged() -> None:
         "agrees with the majority of the others in 0%, the other judges in 100%",
     )
     assert found["judge-000"].flags == ()
+
+
+def test_one_dissent_where_all_others_agree_is_no_flag() -> None:
+    """Of a judge with 90 judgments, three a judge on 30 items."""
+
+    def votes(dissents: int) -> list[Judgment]:
+        return [
+            one
+            for aspect in ("relevance", "informativeness", "human_likeness")
+            for one in judged_by(
+                [[1, 1, 1, 0 if n < dissents else 1] for n in range(30)], aspect=aspect
+            )
+        ]
+
+    cast = votes(0)
+    cast[3] = judgment(0, **as_changes(cast[3]))
+    found = by_name(cast)["judge-003"]
+    assert (found.num_judgments, found.num_compared, found.agreement) == (90, 90, 89 / 90)
+    assert {one.flags for one in judge_statistics(votes(1)) if one.judge == "judge-003"} == {
+        ("answers 1 in 87 of 90 judgments",)
+    }
+    assert found.flags == ("answers 1 in 89 of 90 judgments",)
+    assert "agrees with the majority" in by_name(votes(12))["judge-003"].flags[-1]
+
+
+def test_dissent_is_tested_exactly() -> None:
+    """Against counting all ways to deal 4 dissents to 6 own and 9 other items."""
+    ways = [{*chosen} for chosen in combinations(range(15), 4)]
+    as_many = [chosen for chosen in ways if len(chosen & {*range(6)}) >= 3]
+    assert _chance_of_fewer(6, 0.5, 9, 8 / 9) == pytest.approx(len(as_many) / len(ways))
 
 
 def test_the_seconds_of_an_item_count_once() -> None:

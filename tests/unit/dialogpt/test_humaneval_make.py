@@ -103,13 +103,41 @@ def test_a_page_tells_neither_systems_nor_purposes(tmp_path: Path, kind: str) ->
         data = page_data(page)
         assert [item["id"] for item in data["items"]] == judge["items"]
         assert {frozenset(item) for item in data["items"]} == {
-            frozenset({"id", "turns", "replies"})
+            frozenset({"id", "turns", "speakers", "replies"})
         }
         by_id = {item["id"]: item for item in plan["items"]}
         for item in data["items"]:
             assert item["replies"] == [one["text"] for one in by_id[item["id"]]["shown"]]
     instructions = (tmp_path / "study" / "instructions.md").read_text(encoding="utf-8")
     assert [name for name in NAMES if name in instructions] == []
+
+
+def test_all_items_of_a_test_set_say_who_speaks(tmp_path: Path) -> None:
+    """Checks as well, or they could be told by that."""
+    systems = write_systems(tmp_path, num_contexts=20, num_turns=3, speakers=[5, 2, 5])
+    plan = make_study(tmp_path, systems, num_items=5, num_judges=3)
+    assert {tuple(item["speakers"]) for item in plan["items"]} == {(0, 1, 0)}
+    page = (tmp_path / "study" / "judge-001.html").read_text(encoding="utf-8")
+    assert {tuple(item["speakers"]) for item in page_data(page)["items"]} == {(0, 1, 0)}
+    assert (tmp_path / f"{NAMES[2]}.jsonl").read_text(encoding="utf-8").count("speakers") == 20
+
+
+@pytest.mark.parametrize("speakers", [[0], [0, 1, True], [0, 1, "x"], [0, 1, 2, 3], "abc"])
+def test_speakers_are_one_number_a_turn(tmp_path: Path, speakers: Any) -> None:
+    systems = write_systems(tmp_path, num_contexts=9, num_turns=3, speakers=speakers)
+    with pytest.raises(
+        UserError, match=r"frobozz=.*line 1: expected one number a turn.*'speakers'"
+    ):
+        make_study(tmp_path, systems, num_items=2)
+
+
+def test_questions_do_not_punish_disagreement() -> None:
+    asked = {
+        (kind, aspect.name): aspect.question for kind in KINDS for aspect in KINDS[kind].aspects
+    }
+    assert "fits better to what was said before" in asked["pairwise", "relevance"]
+    assert "contradicting itself or what both know" in asked["rating_0_2", "coherence"]
+    assert "may well disagree" in asked["rating_0_2", "coherence"]
 
 
 def test_ids_do_not_tell_what_an_item_is(tmp_path: Path) -> None:

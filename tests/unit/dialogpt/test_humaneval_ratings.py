@@ -96,6 +96,8 @@ def test_a_difference_is_paired_by_context() -> None:
     (apart,) = differences_of(judgments, resample="judgment", draws=10_000)
     spread = sqrt(2 * np.var(easy_and_hard) / 60)
     assert apart.mean_difference.value == pytest.approx(-1)
+    assert apart.mean_difference.low == pytest.approx(-1 - 1.96 * spread, abs=spread / 4)
+    assert apart.mean_difference.high == pytest.approx(-1 + 1.96 * spread, abs=spread / 4)
     assert apart.mean_difference.standard_error == pytest.approx(spread, rel=0.03)
 
 
