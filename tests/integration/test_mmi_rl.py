@@ -188,6 +188,7 @@ def test_what_does_not_go_together_is_refused(folder, capsys):
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_weights_that_ranks_share_are_refused(folder):
     options = ["--num_processes", "2", "--main_process_port", free_port()]
     command = launch_command(settings(folder, "shared"), folder, "fsdp.yaml", *options)
