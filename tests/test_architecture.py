@@ -29,6 +29,7 @@ LEVELS = [
     ("dialogpt.seeding", 0),
     ("dialogpt.train.schedule", 0),
     ("dialogpt.command_line", 0.5),
+    ("dialogpt.table_formats", 0.5),
     ("dialogpt.config.*", 1),
     ("dialogpt.folders", 1),
     ("dialogpt.distributed", 1),

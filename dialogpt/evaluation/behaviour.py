@@ -3,7 +3,7 @@
 import numpy as np
 
 from dialogpt.copying import copied_share, ngrams
-from dialogpt.evaluation.means import Means
+from dialogpt.evaluation.means import MeanMeasure
 from dialogpt.evaluation.measure import Chunk, Floats, JackknifedMetrics, Metrics
 
 _N = 3
@@ -11,26 +11,19 @@ _MOST_GROUPS = 200
 """Groups to leave out in turn for the spread of the share of replies that are given twice."""
 
 
-class RepetitionMeasure:
+class RepetitionMeasure(MeanMeasure):
     """Repetition rate: share of replies in which some n-gram (n = 3) stands twice or more.
 
     Tokens are blank-separated words. A reply of three words or less repeats nothing.
     """
 
     names = ("Repetition rate",)
-
-    def __init__(self) -> None:
-        self._means: list[Means] = []
+    are_rates = True
 
     def add(self, chunk: Chunk) -> None:
         """Take in the next segments."""
-        self._means = self._means or [Means(self.names, are_rates=True) for _ in chunk.systems]
-        for means, hypotheses in zip(self._means, chunk.systems, strict=True):
+        for means, hypotheses in self._by_system(chunk):
             means.add(np.array([[float(_repeats(text))] for text in hypotheses]).reshape(-1, 1))
-
-    def results(self) -> list[Metrics]:
-        """Of each system, in order."""
-        return [means.metrics() for means in self._means]
 
 
 def _repeats(text: str) -> bool:
@@ -38,7 +31,7 @@ def _repeats(text: str) -> bool:
     return len(set(found)) < len(found)
 
 
-class CopyMeasure:
+class CopyMeasure(MeanMeasure):
     """Copy rate: share of a reply's n-grams (n = 3) that stand in its context, averaged.
 
     Tokens are blank-separated words; a reply of less than three is one n-gram of its own length,
@@ -48,44 +41,29 @@ class CopyMeasure:
 
     names = ("Copy rate",)
 
-    def __init__(self) -> None:
-        self._means: list[Means] = []
-
     def add(self, chunk: Chunk) -> None:
         """Take in the next segments."""
-        self._means = self._means or [Means(self.names) for _ in chunk.systems]
         contexts = [[turn.split() for turn in turns] for turns in chunk.contexts]
         known = np.array([len(turns) > 0 for turns in contexts], np.bool_).reshape(-1, 1)
-        for means, hypotheses in zip(self._means, chunk.systems, strict=True):
+        for means, hypotheses in self._by_system(chunk):
             shares = [
                 copied_share(text.split(), turns, _N)
                 for text, turns in zip(hypotheses, contexts, strict=True)
             ]
             means.add(np.array(shares, np.float64).reshape(-1, 1), known)
 
-    def results(self) -> list[Metrics]:
-        """Of each system, in order."""
-        return [means.metrics() for means in self._means]
 
-
-class EmptyMeasure:
+class EmptyMeasure(MeanMeasure):
     """Empty rate: share of replies without a word, that is, of blanks only or of nothing."""
 
     names = ("Empty rate",)
-
-    def __init__(self) -> None:
-        self._means: list[Means] = []
+    are_rates = True
 
     def add(self, chunk: Chunk) -> None:
         """Take in the next segments."""
-        self._means = self._means or [Means(self.names, are_rates=True) for _ in chunk.systems]
-        for means, hypotheses in zip(self._means, chunk.systems, strict=True):
+        for means, hypotheses in self._by_system(chunk):
             empty = [[float(not text.strip())] for text in hypotheses]
             means.add(np.array(empty).reshape(-1, 1))
-
-    def results(self) -> list[Metrics]:
-        """Of each system, in order."""
-        return [means.metrics() for means in self._means]
 
 
 class DuplicateMeasure:

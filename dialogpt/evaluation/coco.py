@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dialogpt.evaluation.means import Means
+from dialogpt.evaluation.means import MeanMeasure
 from dialogpt.evaluation.measure import Chunk, Floats, GroupedSums, Metrics, SummedMetrics
 from dialogpt.evaluation.ngrams import Hashes, Integers, runs, split_at_blanks, within, words_of
 from dialogpt.evaluation.tallies import References, Tally, found_at, parts, references_of, tallies
@@ -93,7 +93,7 @@ def _bleu(sums: Floats) -> Floats:
     return scores
 
 
-class RougeLMeasure:
+class RougeLMeasure(MeanMeasure):
     """ROUGE-L, averaged over segments.
 
     Of the longest common subsequences with the references, the highest precision and the highest
@@ -103,23 +103,15 @@ class RougeLMeasure:
 
     names = ("ROUGE-L",)
 
-    def __init__(self) -> None:
-        self._means: list[Means] = []
-
     def add(self, chunk: Chunk) -> None:
         """Take in the next segments."""
-        self._means = self._means or [Means(self.names) for _ in chunk.systems]
         references = [[text.split(" ") for text in texts] for texts in chunk.references]
-        for means, hypotheses in zip(self._means, chunk.systems, strict=True):
+        for means, hypotheses in self._by_system(chunk):
             scores = [
                 rouge_l(text.split(" "), there)
                 for text, there in zip(hypotheses, references, strict=True)
             ]
             means.add(np.array(scores, np.float64).reshape(-1, 1))
-
-    def results(self) -> list[Metrics]:
-        """Of each system, in order."""
-        return [means.metrics() for means in self._means]
 
 
 def rouge_l(hypothesis: Sequence[str], references: Sequence[Sequence[str]]) -> float:

@@ -1,9 +1,11 @@
 """Averages over segments. Shapes: n segments, V values."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from dialogpt.evaluation.measure import Floats, GroupedSums, SummedMetrics
+from dialogpt.evaluation.measure import Chunk, Floats, GroupedSums, Metrics, SummedMetrics
 
 
 class Means:
@@ -39,6 +41,31 @@ class Means:
             num_defined=sums[:, len(self._names) :].sum(axis=0),
             are_rates=self._are_rates,
         )
+
+
+class MeanMeasure:
+    """A measure whose values are averages of a number of each segment; `add` is what differs.
+
+    Attributes:
+        names: of the V averages.
+        are_rates: whether the numbers are 0 or 1.
+    """
+
+    names: tuple[str, ...]
+    are_rates = False
+
+    def __init__(self) -> None:
+        self._means: list[Means] = []
+
+    def results(self) -> list[Metrics]:
+        """Of each system, in order."""
+        return [means.metrics() for means in self._means]
+
+    def _by_system(self, chunk: Chunk) -> Iterator[tuple[Means, Sequence[str]]]:
+        """The averages of each system and its hypotheses."""
+        if not self._means:
+            self._means = [Means(self.names, are_rates=self.are_rates) for _ in chunk.systems]
+        return zip(self._means, chunk.systems, strict=True)
 
 
 def _quotients(sums: Floats) -> Floats:

@@ -15,8 +15,8 @@ import numpy as np
 
 from dialogpt.command_line import UserError
 from dialogpt.copying import ngrams
-from dialogpt.evaluation.means import Means
-from dialogpt.evaluation.measure import Chunk, Metrics
+from dialogpt.evaluation.means import MeanMeasure
+from dialogpt.evaluation.measure import Chunk
 
 _JOINS = (
     (" - ", "-"),
@@ -42,7 +42,7 @@ def plato_text(text: str) -> str:
     return text
 
 
-class PlatoBleuMeasure:
+class PlatoBleuMeasure(MeanMeasure):
     """BLEU-1 and BLEU-2 of each sentence against its first reference, averaged over sentences.
 
     Texts are split at each single blank, so that two in a row hold a token "". See `plato_bleu`.
@@ -50,23 +50,15 @@ class PlatoBleuMeasure:
 
     names = ("BLEU-1 (PLATO)", "BLEU-2 (PLATO)")
 
-    def __init__(self) -> None:
-        self._means: list[Means] = []
-
     def add(self, chunk: Chunk) -> None:
         """Take in the next segments."""
-        self._means = self._means or [Means(self.names) for _ in chunk.systems]
         references = [_ngram_counts(texts[0].split(" ")) for texts in chunk.references]
-        for means, hypotheses in zip(self._means, chunk.systems, strict=True):
+        for means, hypotheses in self._by_system(chunk):
             rows = [
                 _smoothed_bleu(_ngram_counts(text.split(" ")), reference)
                 for text, reference in zip(hypotheses, references, strict=True)
             ]
             means.add(np.array(rows).reshape(-1, 2))
-
-    def results(self) -> list[Metrics]:
-        """Of each system, in order."""
-        return [means.metrics() for means in self._means]
 
 
 def plato_bleu(hypothesis: Sequence[str], reference: Sequence[str]) -> tuple[float, float]:
@@ -132,7 +124,7 @@ def read_stop_words(path: Path) -> frozenset[str]:
     return frozenset(word for line in lines if (word := line.strip()))
 
 
-class KnowledgeMeasure:
+class KnowledgeMeasure(MeanMeasure):
     """How much of the knowledge the replies name, and how much of them is knowledge.
 
     Of each segment, K and H are the sets of blank-separated words of all knowledge sentences and of
@@ -149,7 +141,7 @@ class KnowledgeMeasure:
 
     def __init__(self, stop_words: Collection[str] = ()) -> None:
         self._stop_words = frozenset(stop_words)
-        self._means: list[Means] = []
+        super().__init__()
 
     @property
     def note(self) -> str:
@@ -159,20 +151,15 @@ class KnowledgeMeasure:
 
     def add(self, chunk: Chunk) -> None:
         """Take in the next segments."""
-        self._means = self._means or [Means(self.names) for _ in chunk.systems]
         knowledge = [self._words(" ".join(sentences)) for sentences in chunk.knowledge]
         known = np.array([len(sentences) > 0 for sentences in chunk.knowledge], np.bool_)
         defined = np.repeat(known[:, None], 3, axis=1)
-        for means, hypotheses in zip(self._means, chunk.systems, strict=True):
+        for means, hypotheses in self._by_system(chunk):
             rows = [
                 _overlap(self._words(text), words)
                 for text, words in zip(hypotheses, knowledge, strict=True)
             ]
             means.add(np.array(rows).reshape(-1, 3), defined)
-
-    def results(self) -> list[Metrics]:
-        """Of each system, in order."""
-        return [means.metrics() for means in self._means]
 
     def _words(self, text: str) -> set[str]:
         return set(text.split()) - self._stop_words

@@ -6,40 +6,27 @@ import math
 
 from dialogpt.evaluation.scores import NOT_MEASURED, Evaluation
 from dialogpt.evaluation.tables import best_systems, shown_scores, splits
-
-_LATEX = str.maketrans(
-    {
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
-    }
-)
+from dialogpt.table_formats import latex_text
 
 
 def latex(evaluation: Evaluation) -> str:
     """The table for a paper; needs the package booktabs."""
     best = best_systems(evaluation)
+    head = ["System", *(latex_text(metric.short) for metric in evaluation.metrics)]
     lines = [
         r"\begin{tabular}{l" + "r" * len(evaluation.metrics) + "}",
         r"\toprule",
-        " & ".join(["System", *(_latex(metric.short) for metric in evaluation.metrics)]) + r" \\",
+        " & ".join(head) + r" \\",
         r"\midrule",
     ]
     for system in evaluation.systems:
         cells = [
-            rf"\textbf{{{_latex(shown)}}}"
+            rf"\textbf{{{latex_text(shown)}}}"
             if system.name in best.get(metric.name, ())
-            else _latex(shown)
+            else latex_text(shown)
             for metric, shown in shown_scores(evaluation, system)
         ]
-        lines.append(" & ".join([_latex(system.name), *cells]) + r" \\")
+        lines.append(" & ".join([latex_text(system.name), *cells]) + r" \\")
     facts = evaluation.test_set
     comments = [
         f"Preset {evaluation.preset}, {facts.num_segments:,} segments, references a segment: "
@@ -68,10 +55,6 @@ def csv_text(evaluation: Evaluation) -> str:
             row = [evaluation.preset, metric.name, system.name, *numbers, *how, *references]
             writer.writerow([*row, score.num_segments, *settings, note])
     return stream.getvalue()
-
-
-def _latex(text: str) -> str:
-    return text.translate(_LATEX)
 
 
 def _number(value: float) -> str:

@@ -1,7 +1,6 @@
 """An evaluation as tables in Markdown, like the papers', and on the terminal."""
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 
 from dialogpt.config.evaluation import HUMAN
@@ -12,6 +11,7 @@ from dialogpt.evaluation.scores import (
     Score,
     SystemScores,
 )
+from dialogpt.table_formats import markdown_text
 
 SIGNIFICANT = 0.05
 FEWEST_SEGMENTS = 30
@@ -23,7 +23,7 @@ def markdown(evaluation: Evaluation) -> str:
     test_set = evaluation.test_set
     head = (
         f"Preset {evaluation.preset}; {test_set.num_segments:,} segments of "
-        f"{_cell(', '.join(test_set.files))}; references a segment: {test_set.references} "
+        f"{markdown_text(', '.join(test_set.files))}; references a segment: {test_set.references} "
         f"({test_set.slots})."
     )
     parts = [head, main_table(evaluation), columns_table(evaluation)]
@@ -31,7 +31,10 @@ def markdown(evaluation: Evaluation) -> str:
     if evaluation.comparisons:
         parts += ["### Comparisons", _comparisons_text(evaluation), comparisons_table(evaluation)]
     if evaluation.model is not None:
-        parts += [f"### The model {_cell(evaluation.model.name)} itself", model_table(evaluation)]
+        parts += [
+            f"### The model {markdown_text(evaluation.model.name)} itself",
+            model_table(evaluation),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -40,10 +43,10 @@ def model_table(evaluation: Evaluation) -> str:
     assert evaluation.model is not None
     rows = [
         [
-            _cell(metric.name),
+            markdown_text(metric.name),
             metric.shown(score.value),
             _interval(metric, score),
-            _cell(f"{metric.tokens}; {metric.note}" if metric.note else metric.tokens),
+            markdown_text(f"{metric.tokens}; {metric.note}" if metric.note else metric.tokens),
         ]
         for metric in evaluation.model_metrics
         for score in [evaluation.model.scores[metric.name]]
@@ -56,7 +59,7 @@ def main_table(evaluation: Evaluation) -> str:
     best = best_systems(evaluation)
     rows = [
         [
-            _cell(system.name),
+            markdown_text(system.name),
             *(
                 f"**{shown}**" if system.name in best.get(metric.name, ()) else shown
                 for metric, shown in shown_scores(evaluation, system)
@@ -64,7 +67,7 @@ def main_table(evaluation: Evaluation) -> str:
         ]
         for system in evaluation.systems
     ]
-    return _markdown_table(["system", *(_cell(m.short) for m in evaluation.metrics)], rows)
+    return _markdown_table(["system", *(markdown_text(m.short) for m in evaluation.metrics)], rows)
 
 
 def columns_table(evaluation: Evaluation) -> str:
@@ -74,7 +77,7 @@ def columns_table(evaluation: Evaluation) -> str:
         why = evaluation.missing.get(metric.name, "")
         row = [metric.name, metric.text, metric.tokens, metric.case]
         row += [_references(evaluation, metric), _segments(evaluation, metric)]
-        rows.append([_cell(text) for text in (*row, f"n/a: {why}" if why else metric.note)])
+        rows.append([markdown_text(text) for text in (*row, f"n/a: {why}" if why else metric.note)])
     head = ["metric", "text", "split by", "case", "references", "segments", "note"]
     return _markdown_table(head, rows)
 
@@ -83,8 +86,8 @@ def intervals_table(evaluation: Evaluation) -> str:
     """A row a metric and system: value and 95 % confidence interval."""
     rows = [
         [
-            _cell(metric.name),
-            _cell(system.name),
+            markdown_text(metric.name),
+            markdown_text(system.name),
             metric.shown(score.value),
             _interval(metric, score),
         ]
@@ -101,8 +104,8 @@ def comparisons_table(evaluation: Evaluation) -> str:
     facts = {metric.name: metric for metric in evaluation.metrics}
     rows = [
         [
-            _cell(one.metric),
-            _cell(f"{one.first} - {one.second}"),
+            markdown_text(one.metric),
+            markdown_text(f"{one.first} - {one.second}"),
             facts[one.metric].shown(one.difference),
             _ends(facts[one.metric], one.low, one.high),
             _shown_p(one.p, evaluation),
@@ -253,7 +256,3 @@ def _comparisons_text(evaluation: Evaluation) -> str:
 def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows]]
     return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return re.sub(r"([|*_`])", r"\\\1", text.replace("\n", " ").replace("<", "&lt;"))

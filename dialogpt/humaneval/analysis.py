@@ -21,8 +21,8 @@ from dialogpt.humaneval.published import is_dstc7, read_counts, read_dstc7
 from dialogpt.humaneval.rating_means import rate, rating_differences
 from dialogpt.humaneval.ratings import count_ratings
 from dialogpt.humaneval.resampling import generator
-from dialogpt.humaneval.table_formats import csv_text, latex, markdown, markdown_text, plain
 from dialogpt.records import write_json, write_text
+from dialogpt.table_formats import csv_text, latex, markdown, markdown_text, plain
 from dialogpt.text import clean_turn
 
 ANALYSIS_FORMAT = "dialogpt-humaneval-analysis"

@@ -9,7 +9,7 @@ from dialogpt.humaneval.kinds import KINDS
 from dialogpt.humaneval.preferences import Preference
 from dialogpt.humaneval.rating_means import Rating
 from dialogpt.humaneval.resampling import Difference, Estimate
-from dialogpt.humaneval.table_formats import Table
+from dialogpt.table_formats import Table
 
 NOT_KNOWN = "n/a"
 _STARS_NOTE = "* p <= .01, ** p <= .001, *** p <= .0001, **** p <= .00001"

@@ -15,8 +15,8 @@ from dialogpt.config.humaneval import AnalyzeConfig
 from dialogpt.humaneval.analysis import analyze
 from dialogpt.humaneval.judgments import Judgment, as_lines
 from dialogpt.humaneval.published import COUNTS_COLUMNS, read_dstc7
-from dialogpt.humaneval.table_formats import Table, csv_text, latex, markdown, plain
 from dialogpt.records import RecordError
+from dialogpt.table_formats import Table, csv_text, latex, markdown, plain
 
 TABLE_7 = Path(__file__).parents[2] / "golden" / "metrics" / "human" / "dialogpt_table7_8.json"
 

@@ -64,11 +64,16 @@ def markdown_text(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", clean_turn(text))
 
 
+def latex_text(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return clean_turn(text).translate(_LATEX)
+
+
 def latex(table: Table) -> str:
     """A tabular with its title and note as comments; needs the package booktabs."""
 
     def cell(text: str, row: int = -1, column: int = -1) -> str:
-        escaped = clean_turn(text).translate(_LATEX)
+        escaped = latex_text(text)
         return rf"\textbf{{{escaped}}}" if (row, column) in table.bold else escaped
 
     lines = [[cell(name) for name in table.head]]
