@@ -13,6 +13,7 @@ from data_prep.importing.conversations import Conversation
 from data_prep.importing.import_log import ImportLog
 from data_prep.importing.importer import main
 from data_prep.importing.inputs import InputFile
+from dialogpt.folders import sole_use
 from dialogpt.records import SPLITS
 
 REAL_SETS = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -79,3 +80,13 @@ def counts_of(output: Path) -> dict[str, dict[str, int]]:
         column: {name: number for name, number in numbers.items() if number}
         for column, numbers in counts.items()
     }
+
+
+def hold_folder(folder: Path, holds: Any, end: Any) -> None:
+    """Have a folder for itself, in a process of its own, from one event to the other.
+
+    Here, because a new process finds this module however pytest was started.
+    """
+    with sole_use(folder):
+        holds.set()
+        end.wait(60)

@@ -284,6 +284,26 @@ def test_a_model_that_heeds_nothing_is_told(
     assert "does not heed" in caplog.text
 
 
+def test_an_answer_without_another_one_beside_it_is_left_out(
+    tmp_path: Path, items: list[TestItem], caplog: pytest.LogCaptureFixture
+) -> None:
+    model = save_model_folder(tmp_path / "model", seed=1)
+    references = write_items(tmp_path / "items.jsonl", *items[:5])
+    options = ["--references", references, "--language_model.model", str(model)]
+    options += ["--language_model.device", "cpu", "--language_model.batch_items", "2"]
+    found = evaluate(tmp_path, *options)
+    assert found["model"]["scores"]["Context helps"]["num_segments"] == 4
+    assert "1 answers left out" in caplog.text
+
+
+def test_no_picture_of_former_scores_stays(tmp_path: Path, items: list[TestItem]) -> None:
+    references = write_items(tmp_path / "items.jsonl", *items)
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "scores.png").write_bytes(b"of other systems")
+    evaluate(tmp_path, "--references", references, "--no_meteor")
+    assert not (tmp_path / "scores" / "scores.png").exists()
+
+
 def test_nothing_is_written_where_files_do_not_go_together(
     tmp_path: Path, items: list[TestItem]
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from support_importing import (
     REAL_SETS,
     counts_of,
+    hold_folder,
     needs_real_sets,
     rows_of,
     run_import,
@@ -19,7 +20,6 @@ from data_prep.importing.config import SOURCES
 from data_prep.splits import split_of
 from dialogpt.data.manifest import read_manifest
 from dialogpt.decode.contexts import read_contexts
-from dialogpt.folders import sole_use
 from dialogpt.records import SPLITS, read_test_items
 
 NAMES = ("Zebulon", "Quirinus", "Walburga")
@@ -262,7 +262,7 @@ def test_two_runs_on_one_output_are_refused(tmp_path, capsys):
     options = ["--input", write_lines(tmp_path / "a", some_dialogues(2))]
     context = multiprocessing.get_context("spawn")
     holds, end = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(tmp_path / "out.unfinished", holds, end))
+    other = context.Process(target=hold_folder, args=(tmp_path / "out.unfinished", holds, end))
     other.start()
     assert holds.wait(60)
     try:
@@ -273,12 +273,6 @@ def test_two_runs_on_one_output_are_refused(tmp_path, capsys):
         end.set()
         other.join()
     assert lines_import(tmp_path, *options) == 0
-
-
-def _hold(folder, holds, end):
-    with sole_use(folder):
-        holds.set()
-        end.wait(60)
 
 
 def test_an_unknown_key_ends_with_code_2(tmp_path, capsys):

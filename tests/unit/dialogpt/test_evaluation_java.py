@@ -203,11 +203,12 @@ def test_a_tokenizer_that_fails_says_so(
         PtbTokenizer().tokenize(["a", "b"])
 
 
+@pytest.mark.timeout(30)
 def test_a_program_that_never_answers_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     java = tmp_path / "java"
-    java.write_text("#!/bin/sh\nexec sleep 60\n")
+    java.write_text("#!/bin/sh\nexec sleep 3600\n")
     java.chmod(0o755)
     jar = tmp_path / "meteor-1.5.jar"
     jar.write_text("")
