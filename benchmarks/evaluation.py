@@ -19,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.evaluation_programs import write_files
 from benchmarks.growth import line_through
 from benchmarks.measure import ROOT, MeasuredCommandError, environment, run_measured
 from benchmarks.report import shown_command, table, write_section
@@ -45,7 +46,11 @@ def main() -> None:
     options = _parser().parse_args()
     try:
         with tempfile.TemporaryDirectory() as work:
-            for name, section in (("programs", _programs), ("growth", _growth)):
+            for name, section in (
+                ("programs", _programs),
+                ("command", _commands),
+                ("growth", _growth),
+            ):
                 text = section(options, Path(work))
                 print(text)
                 write_section(options.document, "evaluation", name, text, preface=PREFACE)
@@ -119,6 +124,34 @@ def _require_agreement(ours: dict[str, float], name: str, theirs: dict[str, floa
     for metric, value in theirs.items():
         if abs(value - ours[metric]) > 1e-9 * max(1.0, abs(value)):
             raise ValueError(f"{metric}: ours is {ours[metric]}, that of {name} {value}")
+
+
+def _commands(options: argparse.Namespace, work: Path) -> str:
+    """The whole command, from files to a printed table with intervals, with each preset."""
+    references, system = work / "items.jsonl", work / "replies.txt"
+    write_files(options.hypotheses, options.references, references, system)
+    rows = []
+    for preset in ("reddit6k", "dstc7", "plato", "avsd"):
+        command = ["env", "OMP_NUM_THREADS=1", sys.executable, "-m", "dialogpt.evaluate"]
+        command += ["--references", str(references), "--systems", f"one={system}"]
+        command += ["--preset", preset, "--no_meteor"]
+        usages = [
+            run_measured(command, cwd=ROOT, log=work / "command.log") for _ in range(options.rounds)
+        ]
+        seconds = sorted(usage.wall_seconds for usage in usages)
+        print(f"command, {preset}: {seconds}", file=sys.stderr)
+        rows.append(
+            [
+                preset,
+                f"{median(seconds):.2f} ({seconds[0]:.2f}-{seconds[-1]:.2f})",
+                f"{max(usage.peak_bytes for usage in usages) / 1e6:.0f}",
+            ]
+        )
+    size = f"{options.hypotheses:,} hypotheses with {options.references} references each"
+    notes = [*environment(), "Without METEOR; starting Python and reading files included"]
+    notes.append(f"Seconds: median of {options.rounds} rounds, lowest and highest in brackets")
+    head = ["preset", "seconds", "peak MB"]
+    return _section(f"### The whole command, {size}", table(head, rows), notes)
 
 
 def _growth(options: argparse.Namespace, work: Path) -> str:

@@ -24,6 +24,7 @@ from dialogpt.evaluation.bootstrap import Bootstrap
 from dialogpt.evaluation.diversity import DiversityMeasure
 from dialogpt.evaluation.measure import Chunk
 from dialogpt.evaluation.mteval import MtevalMeasure
+from dialogpt.records import TestItem
 
 _CHUNK = 4096
 _VOCABULARY = 1_000_000
@@ -62,6 +63,20 @@ def made_up(num_hypotheses: int, num_references: int) -> Iterator[Chunk]:
         ]
         nothing: list[list[str]] = [[] for _ in range(number)]
         yield Chunk(systems=[texts[:number]], references=pools, contexts=nothing, knowledge=nothing)
+
+
+def write_files(num_hypotheses: int, num_references: int, items: Path, replies: Path) -> None:
+    """The same texts as a test set and the replies of a system, as the command reads them."""
+    with items.open("w", encoding="utf-8") as to_items, replies.open("w", encoding="utf-8") as out:
+        number = 0
+        for chunk in made_up(num_hypotheses, num_references):
+            out.writelines(f"{text}\n" for text in chunk.systems[0])
+            for references in chunk.references:
+                item = TestItem(
+                    id=str(number), turns=(references[-1],), references=tuple(references)
+                )
+                to_items.write(f"{item.to_json()}\n")
+                number += 1
 
 
 def _word(rank: int) -> str:
