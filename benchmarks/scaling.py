@@ -73,9 +73,9 @@ def main() -> None:
             result = _launch(options, size, tokens, accumulation, number)
             results.append(result)
             print(json.dumps(result), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
-    for size in options.sizes:
+            if options.json:
+                options.json.write_text(json.dumps(results, indent=1))
+        # At once, as a later size may fail for want of memory or time.
         rows = [result for result in results if result["size"] == size]
         write_section(
             options.document,
