@@ -54,6 +54,8 @@ computes nothing.
 
 * **DDP**: every GPU holds the whole model (`configs/accelerate/many_gpus.yaml`).
 * **FSDP**: the GPUs share it (`configs/accelerate/fsdp.yaml`).
+
+![Tokens a second of several GPUs, to one](images/scaling.png)
 """
 Interval = tuple[float, float]
 

@@ -1,7 +1,8 @@
 """The picture of docs/benchmarks.md on several GPUs, from the numbers of scaling.py.
 
-    python benchmarks/scaling.py --json numbers.json
     python benchmarks/scaling_picture.py numbers.json --output docs/images/scaling.png
+
+`numbers.json` is what `scaling.py --json numbers.json` writes.
 """
 
 import argparse
