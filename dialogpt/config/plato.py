@@ -1,0 +1,104 @@
+"""The section of PLATO: arXiv:1910.07931 and its release, where they differ with a reason."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dialogpt.config.shared import require
+
+BlockKind = Literal["bert", "gpt2"]
+LatentSample = Literal["soft", "straight_through", "sample"]
+Reduction = Literal["sum", "token_mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceConfig:
+    """How a context, knowledge and a response become a row of tokens."""
+
+    max_context_tokens: int = 256
+    """Of context and knowledge together, ends of utterances included; the last ones stay."""
+    max_turn_tokens: int = 50
+    """Of an utterance of the context; its last ones stay. 0 sets no limit."""
+    max_turns: int = 15
+    """Utterances of the context; the oldest ones go first."""
+    max_response_tokens: int = 50
+    """Of the response; a longer one loses its tail, and its end is then not learned."""
+    max_knowledge_sentences: int = 16
+    """The last ones stay."""
+    max_knowledge_tokens: int = 16
+    """Of a sentence of knowledge; its first ones stay. 0 sets no limit."""
+    whole_turns: bool = False
+    """Drop utterances whole where the context is too long, instead of cutting into one."""
+    own_knowledge_turns: bool = False
+    """Give all sentences of knowledge a row of their own in the table of turns, instead of those of
+    utterances, as the release does."""
+    roles: Literal["speakers", "parity"] = "speakers"
+    """Who said an utterance, its replier or somebody else: by the speakers where they are known, or
+    always by turns."""
+
+    def __post_init__(self) -> None:
+        require(self.max_context_tokens >= 2, "plato.sequence.max_context_tokens must be >= 2")
+        require(self.max_response_tokens >= 1, "plato.sequence.max_response_tokens must be >= 1")
+        require(self.max_turns >= 1, "plato.sequence.max_turns must be >= 1")
+        limits = (self.max_turn_tokens, self.max_knowledge_sentences, self.max_knowledge_tokens)
+        require(min(limits) >= 0, "the limits of plato.sequence must be >= 0")
+
+    @property
+    def longest_row(self) -> int:
+        """Latent, context with knowledge, and the response between its two control tokens."""
+        return 1 + self.max_context_tokens + self.max_response_tokens + 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatoConfig:
+    """A transformer with a discrete latent speech act, in the place of GPT-2."""
+
+    num_latents: int = 20
+    """K, the values of the latent variable; 0 for a model without it, its bag of words and its
+    response selection."""
+    blocks: BlockKind = "bert"
+    """With model.init scratch: bert has layer norms behind each sum, gpt2 before each product. Else
+    as the weights have it."""
+    bidirectional_context: bool = True
+    """Tokens of the context see all of it; false: those before them only, as GPT-2 (row 1.2 of
+    Table 5)."""
+    latent_visible_to_context: bool = True
+    """Tokens of the context see the latent, as in the paper; false: they do not, so that one pass
+    over the context serves all latents when replies are made. Not the paper's model."""
+    sequence: SequenceConfig = SequenceConfig()
+    """Rows."""
+    examples: Literal["all", "last"] = "all"
+    """Responses to learn: every utterance that another one comes before, or the last of each
+    dialogue alone (for dialogues that are paths of one tree, whose beginnings are repeated)."""
+    latent_sample: LatentSample = "soft"
+    """How training draws the latent from its posterior: soft is the relaxed sample of
+    Gumbel-softmax, straight_through the nearest corner of it with the gradient of soft, sample a
+    corner without a gradient."""
+    temperature: float = 0.67
+    """Of Gumbel-softmax."""
+    reduction: Reduction = "sum"
+    """What NLL and bag of words are divided by: sum by responses, token_mean by tokens, which gives
+    response selection a larger share."""
+    bow_weight: float = 1.0
+    """Of the bag-of-words loss."""
+    selection_weight: float = 1.0
+    """Of the loss of response selection; 0 leaves negatives out."""
+    entropy_weight: float = 0.0
+    """Reward for a posterior of high entropy, a response; PLATO-2's code has 0.01 as an option."""
+    negatives: Literal["corpus", "in_batch"] = "corpus"
+    """Responses of other contexts: drawn from the chunks of the shards that the batch comes from,
+    or those of its next example."""
+    head_biases: bool = True
+    """The posterior and the bag of words have biases, as in the paper; the release has none."""
+    mask_from_vocabulary: bool = False
+    """[M] begins as the vocabulary's [MASK], where there is one, instead of at random."""
+
+    def __post_init__(self) -> None:
+        require(self.num_latents >= 0, "plato.num_latents must be >= 0")
+        require(self.temperature > 0, "plato.temperature must be > 0")
+        weights = (self.bow_weight, self.selection_weight, self.entropy_weight)
+        require(min(weights) >= 0, "the weights of plato must be >= 0")
+        require(
+            self.bidirectional_context or self.num_latents == 0,
+            "plato.bidirectional_context false needs plato.num_latents 0: what recognises a latent "
+            "must see context and response whole",
+        )

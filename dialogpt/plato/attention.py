@@ -1,0 +1,255 @@
+"""Who sees whom, and attention that keeps to it: two backends for rows laid end to end.
+
+Shapes: N places, R rows, L places of the longest row, H heads, D their width.
+
+    pass         who looks              at whom
+    generation   latent, context        latent, context (unless hidden from one another)
+                 response               latent, context, itself and the response before it
+    recognition  everything             everything
+
+`varlen` (NVIDIA, half precision) is FlashAttention over rows of any length, which needs no mask:
+the prefix looks at itself, and responses look at whole rows, whose last places they are, causally.
+`padded` works everywhere: rows are padded for attention alone and masked by booleans, which torch's
+scaled_dot_product_attention excludes and never adds.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+Backend = Literal["varlen", "padded"]
+_ROUND = 128
+"""Longest rows are rounded up to it, so that compiled code meets few of them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spans:
+    """Where the rows of a pass are, and what each place sees.
+
+    Attributes:
+        starts: (R + 1,) int32, first place of each row, then N.
+        prefix_starts, response_starts: (R + 1,) int32, the same of prefixes alone and of responses
+            alone, laid end to end.
+        prefix_places, response_places: int64, the places of those in the rows; both empty where
+            all places see alike.
+        latent_places: (R,) int64, first place of each row.
+        slots: (N,) int64, row x L + place in the row: where padding puts each place.
+        row_ids: (N,) int64, the row of each place.
+        num_rows, longest, longest_prefix, longest_response: plain numbers.
+        is_causal: rows see what is before them alone (GPT-2's way), prefix and response alike.
+        is_recognition: everything sees everything.
+        hides_latent: the context does not see the latent.
+    """
+
+    starts: Tensor
+    prefix_starts: Tensor
+    response_starts: Tensor
+    prefix_places: Tensor
+    response_places: Tensor
+    latent_places: Tensor
+    slots: Tensor
+    row_ids: Tensor
+    num_rows: int
+    longest: int
+    longest_prefix: int
+    longest_response: int
+    is_causal: bool = False
+    is_recognition: bool = False
+    hides_latent: bool = False
+
+    def to(self, device: torch.device) -> "Spans":
+        """The same on a device."""
+        moved = {
+            name: value.to(device, non_blocking=True) for name, value in self._tensors().items()
+        }
+        return replace(self, **moved)  # type: ignore[arg-type]
+
+    def pin_memory(self) -> "Spans":
+        """The same in page-locked memory."""
+        pinned = {name: value.pin_memory() for name, value in self._tensors().items()}
+        return replace(self, **pinned)  # type: ignore[arg-type]
+
+    def _tensors(self) -> dict[str, Tensor]:
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in named.items() if isinstance(value, Tensor)}
+
+
+def make_spans(
+    starts: NDArray[np.int64],
+    prefix_lengths: NDArray[np.int64],
+    *,
+    recognition: bool = False,
+    causal: bool = False,
+    hides_latent: bool = False,
+) -> Spans:
+    """Spans of rows.
+
+    Args:
+        starts: (R + 1,) first place of each row, then the number of places.
+        prefix_lengths: (R,) places of each row before its response; at least one.
+        recognition: for the pass in which everything sees everything.
+        causal: for a context that sees what is before it alone; without a latent.
+        hides_latent: for a context that does not see the latent.
+    """
+    lengths = np.diff(starts)
+    response_lengths = lengths - prefix_lengths
+    row_ids = np.repeat(np.arange(len(lengths)), lengths)
+    inside = np.arange(int(starts[-1])) - starts[:-1][row_ids]
+    in_prefix = inside < prefix_lengths[row_ids]
+    longest = int(lengths.max())
+    return Spans(
+        starts=_int32(starts),
+        prefix_starts=_int32(np.concatenate([[0], np.cumsum(prefix_lengths)])),
+        response_starts=_int32(np.concatenate([[0], np.cumsum(response_lengths)])),
+        prefix_places=torch.from_numpy(np.flatnonzero(in_prefix)),
+        response_places=torch.from_numpy(np.flatnonzero(~in_prefix)),
+        latent_places=torch.from_numpy(starts[:-1].astype(np.int64)),
+        slots=torch.from_numpy(row_ids * longest + inside),
+        row_ids=torch.from_numpy(row_ids),
+        num_rows=len(lengths),
+        longest=longest,
+        longest_prefix=int(prefix_lengths.max()),
+        longest_response=int(response_lengths.max()),
+        is_causal=causal,
+        is_recognition=recognition,
+        hides_latent=hides_latent,
+    )
+
+
+def _int32(values: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(values.astype(np.int32))
+
+
+def backend_for(device: torch.device, kind: torch.dtype) -> Backend:
+    """The fastest backend for products of a kind on a device."""
+    if device.type != "cuda" or kind not in (torch.bfloat16, torch.float16):
+        return "padded"
+    # FlashAttention needs Ampere or later.
+    return "varlen" if torch.cuda.get_device_capability(device)[0] >= 8 else "padded"
+
+
+class Attention:
+    """Attention of one pass, for all of its blocks.
+
+    Args:
+        spans: on the device.
+        backend: see the module's docstring.
+    """
+
+    def __init__(self, spans: Spans, backend: Backend) -> None:
+        self._spans = spans
+        self._backend = backend
+        self._mask = visible(spans) if backend == "padded" else None
+
+    def __call__(self, qkv: Tensor) -> Tensor:
+        """(N, H, D): what each head reads at each place.
+
+        Args:
+            qkv: (N, 3, H, D) queries, keys and values.
+        """
+        if self._mask is not None:
+            return _padded(qkv, self._spans, self._mask)
+        return _varlen(qkv, self._spans)
+
+
+def visible(spans: Spans) -> Tensor:
+    """(R, 1, L, L) bool: whether a place of a row (third axis) sees another (fourth).
+
+    Padding is seen by nobody and sees itself, so that no softmax is over nothing.
+    """
+    device = spans.starts.device
+    place = torch.arange(spans.longest, device=device)
+    query, key = place[:, None], place[None, :]
+    lengths = (spans.starts[1:] - spans.starts[:-1])[:, None, None]
+    prefix = (spans.prefix_starts[1:] - spans.prefix_starts[:-1])[:, None, None]
+    if spans.is_recognition:
+        sees = torch.ones_like(query == key)[None]
+    elif spans.is_causal:
+        sees = (key <= query)[None]
+    else:
+        sees = (key < prefix) | ((query >= prefix) & (key <= query))
+        if spans.hides_latent:
+            in_context = (query >= 1) & (query < prefix)
+            sees = sees & ~(in_context & (key == 0))
+    return ((sees & (key < lengths)) | (query == key))[:, None]
+
+
+def _padded(qkv: Tensor, spans: Spans, mask: Tensor) -> Tensor:
+    num_places = spans.num_rows * spans.longest
+    rows = qkv.new_zeros(num_places, *qkv.shape[1:]).index_copy(0, spans.slots, qkv)
+    rows = rows.view(spans.num_rows, spans.longest, *qkv.shape[1:])
+    query, key, value = (rows[:, :, i].transpose(1, 2) for i in range(3))
+    read = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return read.transpose(1, 2).reshape(num_places, *qkv.shape[2:]).index_select(0, spans.slots)
+
+
+def _varlen(qkv: Tensor, spans: Spans) -> Tensor:
+    if spans.is_recognition or spans.is_causal:
+        query, key, value = qkv.unbind(1)
+        rows = _Rows(spans.starts, spans.longest)
+        return _flash(query, key, value, rows, rows, causal=spans.is_causal)
+    of_prefix = qkv.index_select(0, spans.prefix_places)
+    out = qkv.new_empty(len(qkv), *qkv.shape[2:])
+    out = out.index_copy(0, spans.prefix_places, _within_prefix(of_prefix, spans))
+    read = _flash(
+        qkv[:, 0].index_select(0, spans.response_places),
+        qkv[:, 1],
+        qkv[:, 2],
+        _Rows(spans.response_starts, spans.longest_response),
+        _Rows(spans.starts, spans.longest),
+        causal=True,
+    )
+    return out.index_copy(0, spans.response_places, read)
+
+
+def _within_prefix(qkv: Tensor, spans: Spans) -> Tensor:
+    """What the places of prefixes read of one another; the latent is the first of each."""
+    query, key, value = qkv.unbind(1)
+    rows = _Rows(spans.prefix_starts, spans.longest_prefix)
+    read = _flash(query, key, value, rows, rows, causal=False)
+    if not spans.hides_latent:
+        return read
+    is_context = torch.ones(len(qkv), dtype=torch.bool, device=qkv.device)
+    is_context = is_context.index_fill(0, spans.prefix_starts[:-1].long(), False)
+    # As many places as there are, less one a row: known without a look at the device.
+    places = torch.argsort(~is_context, stable=True)[: len(qkv) - spans.num_rows]
+    query, key, value = qkv.index_select(0, places).unbind(1)
+    before = torch.arange(spans.num_rows + 1, device=qkv.device, dtype=torch.int32)
+    rows = _Rows(spans.prefix_starts - before, spans.longest_prefix)
+    return read.index_copy(0, places, _flash(query, key, value, rows, rows, causal=False))
+
+
+class _Rows(NamedTuple):
+    """Rows laid end to end: (R + 1,) int32 first place of each, then the end; longest one."""
+
+    starts: Tensor
+    longest: int
+
+
+def _flash(
+    query: Tensor, key: Tensor, value: Tensor, queries: _Rows, keys: _Rows, *, causal: bool
+) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    # With fewer queries than keys, causal counts from the ends: the last query sees the last key.
+    read = varlen_attn(
+        query.contiguous(),
+        key.contiguous(),
+        value.contiguous(),
+        queries.starts,
+        keys.starts,
+        _rounded(queries.longest),
+        _rounded(keys.longest),
+        window_size=(-1, 0) if causal else (-1, -1),
+    )
+    assert isinstance(read, Tensor)
+    return read
+
+
+def _rounded(length: int) -> int:
+    return -(-length // _ROUND) * _ROUND
