@@ -17,7 +17,10 @@ class GenerationConfig:
     """sample draws tokens at random; greedy always takes the likeliest; beam keeps the likeliest
     beginnings."""
     num_samples: int = 16
-    """Hypotheses for each context; greedy makes one, beam its beam_size."""
+    """Hypotheses for each context; greedy makes one, beam its beam_size. A PLATO with latents has
+    samples_per_latent instead."""
+    samples_per_latent: int = 1
+    """PLATO: replies sampled for each of its latents; greedy and beam make one for each."""
     top_k: int = 10
     """Draw among the so many likeliest tokens; 0 draws among all."""
     top_p: float = 1.0
@@ -25,7 +28,7 @@ class GenerationConfig:
     temperature: float = 1.0
     """Logits are divided by this before anything else."""
     beam_size: int = 10
-    """Beginnings that beam search keeps."""
+    """Beginnings that beam search keeps; of a PLATO with latents, for each of them."""
     length_penalty: float = 1.0
     """a in log p / length^a, by which beam search orders replies; 0 prefers short ones."""
     max_new_tokens: int = 64
@@ -43,6 +46,7 @@ class GenerationConfig:
 
     def __post_init__(self) -> None:
         require(self.num_samples >= 1, "generation.num_samples must be >= 1")
+        require(self.samples_per_latent >= 1, "generation.samples_per_latent must be >= 1")
         require(self.top_k >= 0, "generation.top_k must be >= 0")
         require(0.0 < self.top_p <= 1.0, "generation.top_p must lie in (0, 1]")
         require(self.temperature > 0.0, "generation.temperature must be > 0")

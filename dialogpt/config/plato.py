@@ -66,9 +66,10 @@ class PlatoConfig:
     over the context serves all latents when replies are made. Not the paper's model."""
     sequence: SequenceConfig = SequenceConfig()
     """Rows."""
-    examples: Literal["all", "last"] = "all"
-    """Responses to learn: every utterance that another one comes before, or the last of each
-    dialogue alone (for dialogues that are paths of one tree, whose beginnings are repeated)."""
+    examples: Literal["last", "all"] = "last"
+    """Responses to learn: last, that of each dialogue, for rows made by `import --instances
+    response` and for paths of one tree, which repeat their beginnings; all, every utterance that
+    another one comes before."""
     latent_sample: LatentSample = "soft"
     """How training draws the latent from its posterior: soft is the relaxed sample of
     Gumbel-softmax, straight_through the nearest corner of it with the gradient of soft, sample a
@@ -89,6 +90,9 @@ class PlatoConfig:
     or those of its next example."""
     head_biases: bool = True
     """The posterior and the bag of words have biases, as in the paper; the release has none."""
+    validate_all_latents: bool = False
+    """Also measure validation responses under every latent, K passes more: their marginal and best
+    perplexity and the variational bound, which compare with a model without a latent."""
     mask_from_vocabulary: bool = False
     """[M] begins as the vocabulary's [MASK], where there is one, instead of at random."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dialogpt.config.mmi_rl import MmiRlConfig
+from dialogpt.config.plato import PlatoConfig
 from dialogpt.config.shared import Direction, Precision, require
 
 TrackerName = Literal["trackio", "wandb"]
@@ -214,6 +215,8 @@ class TrainConfig:
     mmi_rl: MmiRlConfig | None = None
     """Maximise mutual information by policy gradient instead of learning the replies of people;
     null does not."""
+    plato: PlatoConfig | None = None
+    """Train a PLATO, with a discrete latent variable, instead of a GPT-2; null does not."""
 
     def __post_init__(self) -> None:
         require(self.max_epochs >= 1, "max_epochs must be >= 1")
@@ -222,6 +225,23 @@ class TrainConfig:
         require(self.log_every_steps >= 1, "log_every_steps must be >= 1")
         if self.mmi_rl is not None:
             self._check_mmi_rl(self.mmi_rl)
+        if self.plato is not None:
+            self._check_plato()
+
+    def _check_plato(self) -> None:
+        require(self.mmi_rl is None, "plato and mmi_rl are two ways of training: take one")
+        require(self.direction == "forward", "plato needs direction forward")
+        require(
+            self.batch.layout in ("auto", "packed"),
+            "plato needs batch.layout packed or auto: its rows are never padded",
+        )
+        require(
+            self.batch.micro_batch_tokens != "auto",
+            "plato needs a number as batch.micro_batch_tokens",
+        )
+        require(
+            not self.batch.activation_checkpointing, "plato has no batch.activation_checkpointing"
+        )
 
     def _check_mmi_rl(self, mmi_rl: MmiRlConfig) -> None:
         require(self.direction == "forward", "mmi_rl needs direction forward")

@@ -108,13 +108,30 @@ class ShardDataset(Dataset[IndexedDialogue]):
 
     def __getitems__(self, indices: Sequence[int]) -> IndexedDialogues:
         """The dialogues of a batch, in the order asked for; torch's fetcher calls this."""
-        numbers = (np.searchsorted(self.chunk_starts[:-1], indices, "right") - 1).tolist()
+        numbers = self.chunk_numbers(indices)
         chunks = {number: self._chunk(number) for number in dict.fromkeys(numbers)}
         sources = [
             (*chunks[number], index - self._starts[number])
             for index, number in zip(indices, numbers, strict=True)
         ]
         return IndexedDialogues(indices=indices, columns=gather(sources))
+
+    def sizes(self) -> list[NDArray[np.uint32]]:
+        """Of each shard, what `ShardReader.sizes` says."""
+        return [reader.sizes for reader in self._readers]
+
+    def chunk_numbers(self, indices: Sequence[int]) -> list[int]:
+        """The chunk of each dialogue."""
+        numbers = np.searchsorted(self.chunk_starts[:-1], indices, "right") - 1
+        return [int(number) for number in numbers]
+
+    def chunk(self, number: int) -> Chunk:
+        """A whole chunk, which may go on behind the last dialogue of this data set."""
+        return self._chunk(number)[0]
+
+    def num_chunks(self) -> int:
+        """Chunks that hold its dialogues."""
+        return len(self._starts)
 
     def _chunk(self, number: int) -> tuple[Chunk, list[list[int]]]:
         """A chunk, and where its dialogues begin, for `gather`."""

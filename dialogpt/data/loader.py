@@ -2,12 +2,13 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from dialogpt.command_line import UserError
 from dialogpt.config.shared import Direction
@@ -17,9 +18,64 @@ from dialogpt.data.dataset import ShardDataset
 from dialogpt.data.manifest import Manifest
 from dialogpt.data.sampler import BatchLimits, BatchPlanner, RankSampler
 
+BatchType = TypeVar("BatchType")
 
-class StepLoader:
+
+class BatchLoader(Generic[BatchType]):
     """Micro-batches of one rank, grouped by optimizer step, from any position on.
+
+    Args:
+        dataset: gives what a micro-batch is made from, by numbers.
+        planner: which numbers; the same on every rank.
+        collate: makes the micro-batch.
+        num_dialogues: what there is to learn from.
+        rank: this process.
+        num_workers: processes that read and collate, no more than there are cores; 0 for none.
+
+    Attributes:
+        planner: knows how many steps an epoch has.
+        num_dialogues: as given.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        planner: BatchPlanner,
+        collate: Callable[[Any], BatchType],
+        *,
+        num_dialogues: int,
+        rank: int,
+        num_workers: int,
+    ) -> None:
+        self.planner = planner
+        self.num_dialogues = num_dialogues
+        self._sampler = RankSampler(planner, rank)
+        num_workers = min(num_workers, _usable_cores())
+        self._loader: DataLoader[BatchType] = DataLoader(
+            dataset,
+            batch_sampler=self._sampler,
+            collate_fn=collate,
+            num_workers=num_workers,
+            worker_init_fn=_ignore_signals,
+            persistent_workers=num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # A generator of its own: each iteration draws a seed, and from the global generator
+            # that would change dropout when a run goes on in the middle of an epoch.
+            generator=torch.Generator(),
+        )
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[list[BatchType]]:
+        """This rank's micro-batches of each step of an epoch, from `first_step` (from 0) on."""
+        self._sampler.go_to(epoch, first_step)
+        micro_batches = iter(self._loader)
+        num_wanted = self.planner.limits.accumulation_steps
+        while step := list(islice(micro_batches, num_wanted)):
+            assert len(step) == num_wanted
+            yield step
+
+
+class StepLoader(BatchLoader[AnyBatch]):
+    """Whole dialogues, as GPT-2 learns them.
 
     Args:
         folder: the split's folder.
@@ -47,64 +103,68 @@ class StepLoader:
         seed: int,
         max_dialogues: int = 0,
     ) -> None:
-        dataset = ShardDataset(
-            folder,
-            manifest,
-            max_dialogues=max_dialogues,
-            # Twice: dialogues are carried from one window into the next.
-            cached_chunks=2 * data.window_chunks,
-        )
-        if len(dataset) == 0:
-            raise UserError(
-                f"{folder}: expected dialogues to train on, found 0 dialogues, so 0 steps an "
-                "epoch; extract more, or change the filters and the split"
-            )
-        limits = BatchLimits(
-            micro_batch_tokens=token_budget(batch),
-            packed=batch.layout != "padded",
-            max_micro_batch_size=batch.max_micro_batch_size,
-            num_ranks=num_ranks,
-            accumulation_steps=batch.accumulation_steps,
-            window_chunks=data.window_chunks,
-        )
+        dataset = open_dialogues(folder, manifest, data=data, max_dialogues=max_dialogues)
+        limits = batch_limits(data, batch, packed=batch.layout != "padded", num_ranks=num_ranks)
         shares_turns = batch.layout == "tree"
-        self.planner = BatchPlanner(
+        planner = BatchPlanner(
             dataset.row_lengths(data.max_seq_len),
             dataset.chunk_starts,
             limits=limits,
             seed=seed,
             shared=dataset.shared_lengths(data.max_seq_len) if shares_turns else None,
         )
-        self.num_dialogues = len(dataset)
-        self._accumulation_steps = batch.accumulation_steps
-        self._sampler = RankSampler(self.planner, rank)
-        num_workers = min(data.num_workers, _usable_cores())
-        self._loader: DataLoader[AnyBatch] = DataLoader(
-            dataset,  # type: ignore[arg-type]  # collate turns dialogues into Batch
-            batch_sampler=self._sampler,
-            collate_fn=Collator(
-                direction=direction,
-                max_seq_len=data.max_seq_len,
-                eos_id=manifest.eos_id,
-                packed_tokens=token_budget(batch) if limits.packed else 0,
-                shares_turns=shares_turns,
-            ),
-            num_workers=num_workers,
-            worker_init_fn=_ignore_signals,
-            persistent_workers=num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            # A generator of its own: each iteration draws a seed, and from the global generator
-            # that would change dropout when a run goes on in the middle of an epoch.
-            generator=torch.Generator(),
+        collate = Collator(
+            direction=direction,
+            max_seq_len=data.max_seq_len,
+            eos_id=manifest.eos_id,
+            packed_tokens=token_budget(batch) if limits.packed else 0,
+            shares_turns=shares_turns,
+        )
+        super().__init__(
+            dataset,
+            planner,
+            collate,
+            num_dialogues=len(dataset),
+            rank=rank,
+            num_workers=data.num_workers,
         )
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[list[AnyBatch]]:
-        """This rank's micro-batches of each step of an epoch, from `first_step` (from 0) on."""
-        self._sampler.go_to(epoch, first_step)
-        micro_batches = iter(self._loader)
-        while step := list(islice(micro_batches, self._accumulation_steps)):
-            assert len(step) == self._accumulation_steps
-            yield step
+
+def open_dialogues(
+    folder: Path, manifest: Manifest, *, data: DataConfig, max_dialogues: int = 0
+) -> ShardDataset:
+    """The dialogues of a split, with a cache that a run's windows fit in.
+
+    Raises:
+        UserError: there are none, so that an epoch would have no steps.
+    """
+    dataset = ShardDataset(
+        folder,
+        manifest,
+        max_dialogues=max_dialogues,
+        # Twice: dialogues are carried from one window into the next.
+        cached_chunks=2 * data.window_chunks,
+    )
+    if len(dataset) == 0:
+        raise UserError(
+            f"{folder}: expected dialogues to train on, found 0 dialogues, so 0 steps an epoch; "
+            "extract more, or change the filters and the split"
+        )
+    return dataset
+
+
+def batch_limits(
+    data: DataConfig, batch: BatchConfig, *, packed: bool, num_ranks: int
+) -> BatchLimits:
+    """How large the run's micro-batches and steps are."""
+    return BatchLimits(
+        micro_batch_tokens=token_budget(batch),
+        packed=packed,
+        max_micro_batch_size=batch.max_micro_batch_size,
+        num_ranks=num_ranks,
+        accumulation_steps=batch.accumulation_steps,
+        window_chunks=data.window_chunks,
+    )
 
 
 def _usable_cores() -> int:

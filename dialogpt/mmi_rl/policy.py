@@ -58,6 +58,11 @@ class SampledBatch:
         return len(self.targets)
 
     @property
+    def num_target_tokens(self) -> int:
+        """Scored: all of them."""
+        return self.num_tokens
+
+    @property
     def num_padded_tokens(self) -> int:
         """Tokens computed, padding included: B x T."""
         return self.input_ids.numel()

@@ -12,7 +12,11 @@ def main() -> None:
 
     def command() -> None:
         # Imported late: a misspelt option should not wait for torch.
-        module = "dialogpt.train.run" if config.mmi_rl is None else "dialogpt.mmi_rl.run"
+        module = "dialogpt.train.run"
+        if config.mmi_rl is not None:
+            module = "dialogpt.mmi_rl.run"
+        elif config.plato is not None:
+            module = "dialogpt.plato.run"
         raise SystemExit(import_module(module).train(config, resolved))
 
     run_command(command)

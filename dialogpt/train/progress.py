@@ -15,6 +15,7 @@ class Totals:
         loss_sums, loss_counts: by name.
         num_tokens, num_padded_tokens: without and with padding.
         num_used_tokens: computed and no padding; what dialogues share counts once.
+        num_target_tokens: scored, in steps that counted.
     """
 
     loss_sums: dict[str, float] = field(default_factory=dict)
@@ -22,6 +23,7 @@ class Totals:
     num_tokens: int = 0
     num_padded_tokens: int = 0
     num_used_tokens: int = 0
+    num_target_tokens: int = 0
 
     def add(self, result: StepResult) -> None:
         """Take in a step; the losses of a skipped one are not numbers and stay out."""
@@ -30,6 +32,7 @@ class Totals:
         self.num_used_tokens += result.num_used_tokens
         if result.was_skipped:
             return
+        self.num_target_tokens += result.num_target_tokens
         for name, value in result.loss_sums.items():
             self.loss_sums[name] = self.loss_sums.get(name, 0.0) + value
             self.loss_counts[name] = self.loss_counts.get(name, 0) + result.loss_counts[name]

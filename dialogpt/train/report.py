@@ -31,7 +31,7 @@ def interval_metrics(progress: Progress, totals: Totals, *, learning_rate: float
         **losses,
         "learning_rate": learning_rate,
         "tokens": totals.num_tokens,
-        "target_tokens": totals.loss_counts.get("nll", 0),
+        "target_tokens": totals.num_target_tokens,
         "padding_share": totals.padding_share,
         "skipped_steps": progress.num_skipped_steps,
         "skipped_dialogues": progress.num_skipped_dialogues,
@@ -48,7 +48,7 @@ def utilisation_share(
         totals: sums over the steps.
         tokens_per_second: over all ranks; what dialogues share counts once.
     """
-    target_share = totals.loss_counts.get("nll", 0) / max(1, totals.num_tokens)
+    target_share = totals.num_target_tokens / max(1, totals.num_tokens)
     return utilisation.share(tokens_per_second, target_share=target_share)
 
 

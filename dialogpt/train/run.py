@@ -19,6 +19,7 @@ from dialogpt.train.memory import with_budget
 from dialogpt.train.sharding import is_asked_for, place_model
 from dialogpt.train.start import (
     Start,
+    count_steps,
     first_card,
     going_on,
     learner,
@@ -84,12 +85,6 @@ def _build(config: TrainConfig, start: Start, identity: Identity) -> TrainerPart
     seed_everything(config.seed, rank=accelerator.process_index)
     place_model(model, accelerator)
     optimizer, updater = learner(config, start, model)
-    planner = loaders["train"].planner
-    limit = config.max_steps or None
-    total_steps = 0
-    for epoch in range(config.max_epochs):
-        if limit is None or total_steps < limit:
-            total_steps += planner.num_steps(epoch)
     return TrainerParts(
         model=model,
         optimizer=optimizer,
@@ -103,7 +98,7 @@ def _build(config: TrainConfig, start: Start, identity: Identity) -> TrainerPart
         tokenizer_folder=Path(config.data.shards) / "tokenizer",
         card=first_card(config, manifest),
         identity=identity,
-        total_steps=total_steps if limit is None else min(limit, total_steps),
+        total_steps=count_steps(config, loaders["train"].planner),
     )
 
 

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from dialogpt.checkpoint import ModelCard, RunFolder
 from dialogpt.config.training import TrainConfig
 from dialogpt.data.manifest import Manifest
+from dialogpt.data.sampler import BatchPlanner
 from dialogpt.distributed import ResolvedPrecision, start_accelerator, wait_for_all_ranks
 from dialogpt.folders import sole_use
 from dialogpt.records import write_json, write_text
@@ -150,6 +151,16 @@ def first_card(config: TrainConfig, manifest: Manifest) -> ModelCard:
         step=0,
         valid_loss=None,
     )
+
+
+def count_steps(config: TrainConfig, planner: BatchPlanner) -> int:
+    """The last step of a run: what its epochs have, or what its config allows."""
+    limit = config.max_steps or None
+    total = 0
+    for epoch in range(config.max_epochs):
+        if limit is None or total < limit:
+            total += planner.num_steps(epoch)
+    return total if limit is None else min(limit, total)
 
 
 @contextmanager

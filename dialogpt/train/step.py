@@ -31,6 +31,7 @@ class StepResult:
         loss_sums, loss_counts: by name, over all micro-batches and ranks.
         num_tokens, num_padded_tokens: without and with padding.
         num_used_tokens: computed and no padding; what dialogues share counts once.
+        num_target_tokens: scored.
         num_skipped_dialogues: single turns, left out of the batches.
         grad_norm: before clipping; of the whole gradient, all ranks together.
         was_skipped: float16 overflowed; weights are as before, the loss scale is lower.
@@ -42,6 +43,7 @@ class StepResult:
     num_tokens: int
     num_padded_tokens: int
     num_used_tokens: int
+    num_target_tokens: int
     num_skipped_dialogues: int
     grad_norm: float
     was_skipped: bool
@@ -87,13 +89,14 @@ class BegunStep:
             batches = [local[i : i + width] for i in range(0, len(local), width)]
             are_finite = [all(map(isfinite, losses)) for losses in batches]
             raise self._updater.diverged(self._micro_batches, self._number, are_finite)
-        num_tokens, num_padded_tokens, num_used_tokens, num_skipped, _ = self._totals
+        num_tokens, num_padded_tokens, num_used_tokens, num_targets, num_skipped, _ = self._totals
         return StepResult(
             loss_sums=dict(zip(self._counts, summed, strict=True)),
             loss_counts=self._counts,
             num_tokens=num_tokens,
             num_padded_tokens=num_padded_tokens,
             num_used_tokens=num_used_tokens,
+            num_target_tokens=num_targets,
             num_skipped_dialogues=num_skipped,
             grad_norm=grad_norm,
             was_skipped=not finite,
@@ -226,7 +229,7 @@ class Updater:
     def _add_up(
         self, micro_batches: Sequence[AnyBatch], stop_requested: bool
     ) -> tuple[dict[str, int], list[int]]:
-        """The losses' counts; tokens, padded, distinct ones, skipped dialogues, stop requests.
+        """The losses' counts; tokens, padded, distinct, scored ones, skipped dialogues, stops.
 
         Over all micro-batches and ranks, in one exchange and before the first forward pass.
         """
@@ -237,6 +240,7 @@ class Updater:
             sum(batch.num_tokens for batch in micro_batches),
             sum(batch.num_padded_tokens for batch in micro_batches),
             sum(batch.num_used_tokens for batch in micro_batches),
+            sum(batch.num_target_tokens for batch in micro_batches),
             sum(batch.num_skipped for batch in micro_batches),
             int(stop_requested),
         ]

@@ -4,11 +4,12 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 from tqdm import tqdm
 
 from dialogpt.config.training import TrainConfig
-from dialogpt.data.loader import StepLoader
+from dialogpt.data.loader import BatchLoader
 from dialogpt.train.loop import Loop, Measured, Parts
 from dialogpt.train.progress import Progress
 from dialogpt.train.report import (
@@ -36,8 +37,8 @@ class TrainerParts(Parts):
         utilisation: turns speed into a share of what the devices can; None where that is unknown.
     """
 
-    train_loader: StepLoader
-    valid_loader: StepLoader | None
+    train_loader: BatchLoader[Any]
+    valid_loader: BatchLoader[Any] | None
     utilisation: Utilisation | None = None
 
 

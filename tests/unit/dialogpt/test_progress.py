@@ -16,6 +16,7 @@ def result(nll=6.0, count=3, **changes):
         "num_tokens": 10,
         "num_padded_tokens": 16,
         "num_used_tokens": 8,
+        "num_target_tokens": count,
         "num_skipped_dialogues": 0,
         "grad_norm": 1.0,
         "was_skipped": False,

@@ -1,0 +1,232 @@
+"""TrainConfig with a section plato -> loaders, model, optimizer, resume -> loop."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from dialogpt.checkpoint import read_model_card, resolve_model_folder
+from dialogpt.command_line import UserError
+from dialogpt.config.plato import PlatoConfig
+from dialogpt.config.training import BatchConfig, ModelConfig, TrainConfig, token_budget
+from dialogpt.data.loader import BatchLoader, batch_limits, open_dialogues
+from dialogpt.data.manifest import Manifest
+from dialogpt.data.sampler import BatchPlanner
+from dialogpt.distributed import num_ranks
+from dialogpt.models.gpt2 import num_parameters
+from dialogpt.plato.batch import PlatoBatch
+from dialogpt.plato.examples import ExampleCollator, ExampleDataset
+from dialogpt.plato.load import build_plato, read_source
+from dialogpt.plato.model import PlatoModel
+from dialogpt.plato.trainer import PlatoTrainer
+from dialogpt.seeding import seed_everything
+from dialogpt.tokenization import Tokenizer, load_tokenizer
+from dialogpt.train.facts import run_facts
+from dialogpt.train.inputs import fingerprint
+from dialogpt.train.sharding import is_shared, place_model
+from dialogpt.train.start import (
+    Start,
+    count_steps,
+    first_card,
+    going_on,
+    learner,
+    read_former,
+    started,
+    write_facts,
+)
+from dialogpt.train.state import Identity
+from dialogpt.train.trainer import TrainerParts
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig, resolved: str) -> int:
+    """Train a PLATO, or go on with, the run in config.output.
+
+    Args:
+        config: the run's; it has a section plato.
+        resolved: the same as YAML, kept in the run folder.
+
+    Returns:
+        0 at the end of training; 128 + signal when stopped, with everything saved.
+
+    Raises:
+        UserError: data, tokenizer, checkpoint or run folder are not what the config needs.
+    """
+    assert config.plato is not None
+    with started(config, resolved) as start:
+        return _go_on(config, config.plato, start)
+
+
+def _go_on(config: TrainConfig, plato: PlatoConfig, start: Start) -> int:
+    """Train from the newest checkpoint, or from the beginning; as `train`, in a locked folder."""
+    identity = Identity(
+        num_ranks=num_ranks(),
+        shards=fingerprint(start.manifests["train"]),
+        layout="packed",
+        micro_batch_tokens=token_budget(config.batch),
+    )
+    former = read_former(start, identity)
+    if former.progress.finished:
+        return 0
+    parts = _build(config, plato, start, identity)
+    packed = replace(config, batch=replace(config.batch, layout="packed"))
+    facts = run_facts(packed, parts, start.precision) | {"latents": plato.num_latents}
+    write_facts(start, facts)
+    _describe(config, parts, start)
+    with going_on(config, start, former, parts, facts) as parts:
+        return PlatoTrainer(config, parts, former.progress).run()
+
+
+def _build(
+    config: TrainConfig, plato: PlatoConfig, start: Start, identity: Identity
+) -> TrainerParts:
+    accelerator, manifest = start.accelerator, start.manifests["train"]
+    tokenizer_folder = Path(config.data.shards) / "tokenizer"
+    seed_everything(config.seed)  # without the rank: all ranks begin with the same weights
+    model = build_model(config, plato, manifest, start.checkpoint)
+    tokenizer = load_tokenizer(str(tokenizer_folder))
+    loaders = {
+        split: example_loader(
+            config,
+            plato,
+            found,
+            split=split,
+            model=model,
+            tokenizer=tokenizer,
+            rank=accelerator.process_index,
+        )
+        for split, found in start.manifests.items()
+    }
+    seed_everything(config.seed, rank=accelerator.process_index)
+    place_model(model, accelerator)
+    optimizer, updater = learner(config, start, model)
+    card = replace(first_card(config, manifest), max_seq_len=plato.sequence.longest_row)
+    return TrainerParts(
+        model=model,
+        optimizer=optimizer,
+        updater=updater,
+        accelerator=accelerator,
+        train_loader=loaders["train"],
+        valid_loader=loaders.get("valid"),
+        can_validate="valid" in loaders,
+        run_folder=start.run_folder,
+        log=None,
+        tokenizer_folder=tokenizer_folder,
+        card=card,
+        identity=identity,
+        total_steps=count_steps(config, loaders["train"].planner),
+    )
+
+
+def build_model(
+    config: TrainConfig, plato: PlatoConfig, manifest: Manifest, checkpoint: Path | None
+) -> PlatoModel:
+    """The run's model as it was at a checkpoint, or as the config begins it.
+
+    Raises:
+        UserError: weights, tokenizer and section do not go together, or rows are longer than the
+            table of positions.
+    """
+    begun = config.model
+    if checkpoint is not None:
+        begun = replace(begun, init=str(checkpoint / "model"))
+    elif begun.init != "scratch":
+        _require_tokenizer(begun, manifest)
+    source = read_source(begun, plato, vocab_size=manifest.vocab_size)
+    # Positions count inside utterances, and those of a context are no longer than all of it.
+    limits = plato.sequence
+    longest = max(
+        limits.max_response_tokens + 2, limits.max_turn_tokens + 1 or limits.max_context_tokens
+    )
+    if longest > source.sizes.num_positions:
+        raise UserError(
+            f"plato.sequence: expected utterances of at most the model's "
+            f"{source.sizes.num_positions} positions, found limits that allow {longest}; lower "
+            "them, or raise model.max_positions"
+        )
+    compiled = config.compile and torch.cuda.is_available()
+    return build_plato(source, plato, dropout=begun.dropout, compiled=compiled)
+
+
+def _require_tokenizer(begun: ModelConfig, manifest: Manifest) -> None:
+    card = read_model_card(Path(resolve_model_folder(begun.init)))
+    if card is not None and card.tokenizer_fingerprint != manifest.tokenizer_fingerprint:
+        raise UserError(
+            f"model.init {begun.init!r}: expected a model of the shards' tokenizer "
+            f"{manifest.tokenizer_fingerprint}, found one of {card.tokenizer_fingerprint}; write "
+            "the shards with the model's tokenizer, or take another model"
+        )
+
+
+def example_loader(
+    config: TrainConfig,
+    plato: PlatoConfig,
+    manifest: Manifest,
+    *,
+    split: str,
+    model: PlatoModel,
+    tokenizer: Tokenizer,
+    rank: int,
+) -> BatchLoader[PlatoBatch]:
+    """The examples of a split; those of validation come without accumulation, in one order."""
+    is_training = split == "train"
+    batch = config.batch
+    if not is_training:
+        batch = BatchConfig(
+            micro_batch_tokens=batch.micro_batch_tokens,
+            max_micro_batch_size=batch.max_micro_batch_size,
+        )
+    seed = config.seed if is_training else 0
+    dialogues = open_dialogues(
+        Path(config.data.shards) / split,
+        manifest,
+        data=config.data,
+        max_dialogues=0 if is_training else config.validation.max_dialogues,
+    )
+    dataset = ExampleDataset(dialogues, plato, seed=seed)
+    planner = BatchPlanner(
+        dataset.lengths,
+        dataset.chunk_starts,
+        limits=batch_limits(config.data, batch, packed=True, num_ranks=num_ranks()),
+        seed=seed,
+    )
+    collate = ExampleCollator(
+        config=plato, layout=model.layout(), bou_id=tokenizer.bou_id, eou_id=manifest.eos_id
+    )
+    return BatchLoader(
+        dataset,
+        planner,
+        collate,
+        num_dialogues=len(dataset),
+        rank=rank,
+        num_workers=config.data.num_workers,
+    )
+
+
+def _describe(config: TrainConfig, parts: TrainerParts, start: Start) -> None:
+    """Say what follows from the settings before anything runs for long."""
+    planner, sizes = parts.train_loader.planner, parts.model.network.sizes
+    num_steps, num_examples = planner.num_steps(0), parts.train_loader.num_dialogues
+    valid = parts.valid_loader.num_dialogues if parts.valid_loader else 0
+    num_tokens = int(planner.lengths.sum(dtype="int64")) - num_examples
+    logger.info("Run folder   %s", config.output)
+    logger.info(
+        "Model        PLATO, %d latents, %s blocks, %s parameters, %s on %s x %d%s",
+        sizes.num_latents,
+        sizes.blocks,
+        f"{num_parameters(parts.model):,}",
+        start.precision,
+        parts.accelerator.device.type,
+        parts.identity.num_ranks,
+        ", each with a share (FSDP)" if is_shared(parts.model) else "",
+    )
+    logger.info("Responses    %s to train on, %s to validate on", f"{num_examples:,}", f"{valid:,}")
+    logger.info(
+        "Epoch        %s steps of about %s tokens and %s responses",
+        f"{num_steps:,}",
+        f"{num_tokens / num_steps:,.0f}",
+        f"{num_examples / num_steps:,.0f}",
+    )
+    logger.info("Steps        %s in at most %d epochs", f"{parts.total_steps:,}", config.max_epochs)
