@@ -1,6 +1,6 @@
 """Who sees whom, and attention that keeps to it: two backends for rows laid end to end.
 
-Shapes: N places, R rows, L places of the longest row, H heads, D their width.
+Shapes: N places, R rows, H heads, D their width.
 
     pass         who looks              at whom
     generation   latent, context        latent, context (unless hidden from one another)
@@ -9,12 +9,13 @@ Shapes: N places, R rows, L places of the longest row, H heads, D their width.
 
 `varlen` (NVIDIA, half precision) is FlashAttention over rows of any length, which needs no mask:
 the prefix looks at itself, and responses look at whole rows, whose last places they are, causally.
-`padded` works everywhere: rows are padded for attention alone and masked by booleans, which torch's
-scaled_dot_product_attention excludes and never adds.
+`padded` works everywhere: rows of like length are padded together, for attention alone, and masked
+by booleans, which torch's scaled_dot_product_attention excludes by and never adds.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +29,24 @@ _ROUND = 128
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Rows of like length, which are padded together. Shapes: G rows, L places of the longest.
+
+    Attributes:
+        places: (n,) int64, the places of the rows in the pass, row after row.
+        slots: (n,) int64, row x L + place in the row: where padding puts each of them.
+        lengths, prefix_lengths: (G,) int64.
+        longest: L.
+    """
+
+    places: Tensor
+    slots: Tensor
+    lengths: Tensor
+    prefix_lengths: Tensor
+    longest: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Spans:
     """Where the rows of a pass are, and what each place sees.
 
@@ -38,8 +57,8 @@ class Spans:
         prefix_places, response_places: int64, the places of those in the rows; both empty where
             all places see alike.
         latent_places: (R,) int64, first place of each row.
-        slots: (N,) int64, row x L + place in the row: where padding puts each place.
         row_ids: (N,) int64, the row of each place.
+        groups: the rows by length.
         num_rows, longest, longest_prefix, longest_response: plain numbers.
         is_causal: rows see what is before them alone (GPT-2's way), prefix and response alike.
         is_recognition: everything sees everything.
@@ -52,8 +71,8 @@ class Spans:
     prefix_places: Tensor
     response_places: Tensor
     latent_places: Tensor
-    slots: Tensor
     row_ids: Tensor
+    groups: tuple[Group, ...]
     num_rows: int
     longest: int
     longest_prefix: int
@@ -64,19 +83,24 @@ class Spans:
 
     def to(self, device: torch.device) -> "Spans":
         """The same on a device."""
-        moved = {
-            name: value.to(device, non_blocking=True) for name, value in self._tensors().items()
-        }
-        return replace(self, **moved)  # type: ignore[arg-type]
+        return self._with(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Spans":
         """The same in page-locked memory."""
-        pinned = {name: value.pin_memory() for name, value in self._tensors().items()}
-        return replace(self, **pinned)  # type: ignore[arg-type]
+        return self._with(lambda tensor: tensor.pin_memory())
 
-    def _tensors(self) -> dict[str, Tensor]:
-        named = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in named.items() if isinstance(value, Tensor)}
+    def _with(self, change: Callable[[Tensor], Tensor]) -> "Spans":
+        groups = tuple(_changed(group, change) for group in self.groups)
+        return replace(_changed(self, change), groups=groups)
+
+
+AnySpans = TypeVar("AnySpans", Group, Spans)
+
+
+def _changed(value: AnySpans, change: Callable[[Tensor], Tensor]) -> AnySpans:
+    named = {field.name: getattr(value, field.name) for field in fields(value)}
+    changed: dict[str, Any] = {n: change(v) for n, v in named.items() if isinstance(v, Tensor)}
+    return replace(value, **changed)
 
 
 def make_spans(
@@ -101,7 +125,6 @@ def make_spans(
     row_ids = np.repeat(np.arange(len(lengths)), lengths)
     inside = np.arange(int(starts[-1])) - starts[:-1][row_ids]
     in_prefix = inside < prefix_lengths[row_ids]
-    longest = int(lengths.max())
     return Spans(
         starts=_int32(starts),
         prefix_starts=_int32(np.concatenate([[0], np.cumsum(prefix_lengths)])),
@@ -109,16 +132,40 @@ def make_spans(
         prefix_places=torch.from_numpy(np.flatnonzero(in_prefix)),
         response_places=torch.from_numpy(np.flatnonzero(~in_prefix)),
         latent_places=torch.from_numpy(starts[:-1].astype(np.int64)),
-        slots=torch.from_numpy(row_ids * longest + inside),
         row_ids=torch.from_numpy(row_ids),
+        groups=tuple(_groups(starts, lengths, prefix_lengths)),
         num_rows=len(lengths),
-        longest=longest,
+        longest=int(lengths.max()),
         longest_prefix=int(prefix_lengths.max()),
         longest_response=int(response_lengths.max()),
         is_causal=causal,
         is_recognition=recognition,
         hides_latent=hides_latent,
     )
+
+
+def _groups(
+    starts: NDArray[np.int64], lengths: NDArray[np.int64], prefix_lengths: NDArray[np.int64]
+) -> Iterator[Group]:
+    """Rows in groups, none of which is more than a third longer than another one of its group."""
+    order = np.argsort(lengths, kind="stable")
+    first = 0
+    while first < len(order):
+        limit = lengths[order[first]] * 4 // 3
+        end = int(np.searchsorted(lengths[order], limit, "right"))
+        rows = order[first:end]
+        found = lengths[rows]
+        row_ids = np.repeat(np.arange(len(rows)), found)
+        inside = np.arange(int(found.sum())) - np.repeat(np.cumsum(found) - found, found)
+        longest = int(found[-1])
+        yield Group(
+            places=torch.from_numpy(starts[rows][row_ids] + inside),
+            slots=torch.from_numpy(row_ids * longest + inside),
+            lengths=torch.from_numpy(found),
+            prefix_lengths=torch.from_numpy(prefix_lengths[rows]),
+            longest=longest,
+        )
+        first = end
 
 
 def _int32(values: NDArray[Any]) -> Tensor:
@@ -144,7 +191,9 @@ class Attention:
     def __init__(self, spans: Spans, backend: Backend) -> None:
         self._spans = spans
         self._backend = backend
-        self._mask = visible(spans) if backend == "padded" else None
+        self._masks = []
+        if backend == "padded":
+            self._masks = [visible(spans, group) for group in spans.groups]
 
     def __call__(self, qkv: Tensor) -> Tensor:
         """(N, H, D): what each head reads at each place.
@@ -152,21 +201,22 @@ class Attention:
         Args:
             qkv: (N, 3, H, D) queries, keys and values.
         """
-        if self._mask is not None:
-            return _padded(qkv, self._spans, self._mask)
-        return _varlen(qkv, self._spans)
+        if self._backend == "varlen":
+            return _varlen(qkv, self._spans)
+        out = qkv.new_empty(len(qkv), *qkv.shape[2:])
+        for group, mask in zip(self._spans.groups, self._masks, strict=True):
+            out = out.index_copy(0, group.places, _padded(qkv, group, mask))
+        return out
 
 
-def visible(spans: Spans) -> Tensor:
-    """(R, 1, L, L) bool: whether a place of a row (third axis) sees another (fourth).
+def visible(spans: Spans, group: Group) -> Tensor:
+    """(G, 1, L, L) bool: whether a place of a row (third axis) sees another (fourth).
 
     Padding is seen by nobody and sees itself, so that no softmax is over nothing.
     """
-    device = spans.starts.device
-    place = torch.arange(spans.longest, device=device)
+    place = torch.arange(group.longest, device=group.lengths.device)
     query, key = place[:, None], place[None, :]
-    lengths = (spans.starts[1:] - spans.starts[:-1])[:, None, None]
-    prefix = (spans.prefix_starts[1:] - spans.prefix_starts[:-1])[:, None, None]
+    lengths, prefix = group.lengths[:, None, None], group.prefix_lengths[:, None, None]
     if spans.is_recognition:
         sees = torch.ones_like(query == key)[None]
     elif spans.is_causal:
@@ -179,13 +229,15 @@ def visible(spans: Spans) -> Tensor:
     return ((sees & (key < lengths)) | (query == key))[:, None]
 
 
-def _padded(qkv: Tensor, spans: Spans, mask: Tensor) -> Tensor:
-    num_places = spans.num_rows * spans.longest
-    rows = qkv.new_zeros(num_places, *qkv.shape[1:]).index_copy(0, spans.slots, qkv)
-    rows = rows.view(spans.num_rows, spans.longest, *qkv.shape[1:])
+def _padded(qkv: Tensor, group: Group, mask: Tensor) -> Tensor:
+    """(n, H, D) of a group's places."""
+    num_slots = len(group.lengths) * group.longest
+    found = qkv.index_select(0, group.places)
+    rows = qkv.new_zeros(num_slots, *qkv.shape[1:]).index_copy(0, group.slots, found)
+    rows = rows.view(len(group.lengths), group.longest, *qkv.shape[1:])
     query, key, value = (rows[:, :, i].transpose(1, 2) for i in range(3))
     read = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-    return read.transpose(1, 2).reshape(num_places, *qkv.shape[2:]).index_select(0, spans.slots)
+    return read.transpose(1, 2).reshape(num_slots, *qkv.shape[2:]).index_select(0, group.slots)
 
 
 def _varlen(qkv: Tensor, spans: Spans) -> Tensor:

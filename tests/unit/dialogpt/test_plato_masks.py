@@ -90,10 +90,21 @@ def test_rows_of_a_batch_do_not_see_one_another():
 
 
 def test_padding_sees_itself_and_nobody_sees_it():
-    mask = visible(make_spans(np.array([0, 3, 8]), np.array([2, 2])))[:, 0]
-    assert mask[0, :3, 3:].sum() == 0
-    assert mask[0, 3:].sum(dim=1).min() >= 1
-    assert torch.equal(mask.diagonal(dim1=1, dim2=2), torch.ones(2, 5, dtype=torch.bool))
+    spans = make_spans(np.array([0, 6, 13]), np.array([2, 2]))
+    (group,) = spans.groups
+    mask = visible(spans, group)[:, 0]
+    assert mask.shape == (2, 7, 7)
+    assert mask[0, :6, 6:].sum() == 0
+    assert mask[0, 6:].sum(dim=1).min() >= 1
+    assert torch.equal(mask.diagonal(dim1=1, dim2=2), torch.ones(2, 7, dtype=torch.bool))
+
+
+def test_rows_of_unlike_length_are_not_padded_together():
+    lengths = np.array([100, 6, 7, 8, 9, 75])
+    spans = make_spans(np.concatenate([[0], np.cumsum(lengths)]), np.full(6, 2))
+    assert [group.lengths.tolist() for group in spans.groups] == [[6, 7, 8], [9], [75, 100]]
+    places = torch.cat([group.places for group in spans.groups])
+    assert sorted(places.tolist()) == list(range(lengths.sum()))
 
 
 def test_only_the_latent_carries_the_response_to_what_comes_before_it():
