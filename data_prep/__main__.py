@@ -11,7 +11,7 @@ STAGES = {
     "report": "one HTML page about a folder of dialogues: what was read, dropped and kept",
     "testset": "write a published multi-reference test set from dumps and key lists",
     "contamination": "report what of a test set also stands in the training dialogues",
-    "tokenizer": "train a SentencePiece tokenizer on the dialogues",
+    "tokenizer": "train a tokenizer (SentencePiece, WordPiece) on the dialogues",
     "shards": "dialogues -> token ids -> LMDB shards",
     "inspect": "show a dialogue of the shards token by token, with labels",
 }

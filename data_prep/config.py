@@ -292,19 +292,31 @@ class ExtractConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
-    """Train a SentencePiece tokenizer on extracted dialogues."""
+    """Train a tokenizer on extracted dialogues."""
 
     dialogues: str
     """Folder that `extract` wrote; its training split is read."""
     output: str
     """Folder for the tokenizer."""
+    kind: str = "sentencepiece"
+    """"sentencepiece": any text, and decoding gives it back; "wordpiece": BERT's, in lower case and
+    without accents, with the control tokens that PLATO needs."""
     vocab_size: int = 8000
-    """Number of pieces, control tokens and 256 byte pieces included."""
+    """Number of pieces, control tokens and (sentencepiece) 256 byte pieces included."""
     max_turns: int = 2_000_000
     """Train on at most so many turns, drawn evenly over the split."""
 
     def __post_init__(self) -> None:
-        _require(self.vocab_size > 300, "vocab_size must be > 300 (256 pieces are bytes)")
+        _require(
+            self.kind in ("sentencepiece", "wordpiece"),
+            f"kind must be 'sentencepiece' or 'wordpiece', got {self.kind!r}",
+        )
+        # WordPiece needs one for each character, which its trainer counts.
+        _require(
+            self.vocab_size > 300 or self.kind == "wordpiece",
+            "vocab_size must be > 300 (256 pieces are bytes)",
+        )
+        _require(self.vocab_size >= 1, "vocab_size must be >= 1")
         _require(self.max_turns >= 1, "max_turns must be >= 1")
 
 

@@ -1,4 +1,4 @@
-"""python -m data_prep tokenizer: a SentencePiece tokenizer from the training dialogues."""
+"""python -m data_prep tokenizer: a tokenizer from the training dialogues."""
 
 import json
 import shutil
@@ -14,6 +14,7 @@ from data_prep.dialogues import dialogues_fingerprint, part_files, read_part
 from dialogpt.command_line import UserError, parse_config, require_folder, run_command
 from dialogpt.records import write_json
 from dialogpt.tokenization import load_tokenizer, train_sentencepiece
+from dialogpt.wordpiece_training import train_wordpiece
 
 ORIGIN_FILE = "trained_on.json"
 """What the tokenizer of the folder was made of; its presence means that the folder is whole."""
@@ -39,11 +40,13 @@ def train_tokenizer(config: TokenizerConfig) -> str:
     require_folder(dialogues, "dialogues", "run `python -m data_prep extract` first")
     num_found = count_turns(dialogues)
     num_turns = min(num_found, config.max_turns)
-    origin = {
+    origin: dict[str, Any] = {
         "dialogues": dialogues_fingerprint(part_files(dialogues, "train")),
         "num_turns": num_turns,
         "vocab_size": config.vocab_size,
     }
+    if config.kind != "sentencepiece":  # the one there was first is written down without its name
+        origin["kind"] = config.kind
     if _is_finished(folder, origin):
         return f"{folder}: nothing to do, the tokenizer is there already"
     if num_found == 0:
@@ -56,7 +59,8 @@ def train_tokenizer(config: TokenizerConfig) -> str:
         shutil.rmtree(unfinished)
     texts = training_turns(dialogues, max_turns=config.max_turns, num_distinct=num_found)
     progress = tqdm(texts, total=num_turns, unit=" turns")
-    train_sentencepiece(progress, unfinished, vocab_size=config.vocab_size)
+    train = train_wordpiece if config.kind == "wordpiece" else train_sentencepiece
+    train(progress, unfinished, vocab_size=config.vocab_size)
     write_json(unfinished / ORIGIN_FILE, origin)
     unfinished.replace(folder)
     tokenizer = load_tokenizer(str(folder))

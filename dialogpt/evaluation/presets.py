@@ -36,7 +36,7 @@ from dialogpt.evaluation.plato_scores import (
 from dialogpt.evaluation.ptb import PtbTokenizer
 from dialogpt.evaluation.scores import MetricFacts
 from dialogpt.records import TestItem
-from dialogpt.tokenization import bert_words
+from dialogpt.wordpiece import bert_words
 
 Prepare = Callable[[Sequence[str]], list[str]]
 

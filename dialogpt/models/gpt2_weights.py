@@ -92,7 +92,7 @@ def read_weights(file: Path, *, num_heads: int = 0) -> Gpt2Weights:
     Raises:
         UserError: the file is damaged, holds anything but tensors, or not one whole GPT-2.
     """
-    found = _read_tensors(file)
+    found = read_tensors(file)
     tensors: dict[str, Tensor] = {}
     for old_name, tensor in found.items():
         name = _current_name(old_name, found)
@@ -120,7 +120,7 @@ def read_weights(file: Path, *, num_heads: int = 0) -> Gpt2Weights:
     return Gpt2Weights(tensors=tensors, sizes=sizes, is_tied=is_tied)
 
 
-def _read_tensors(file: Path) -> dict[str, Tensor]:
+def read_tensors(file: Path) -> dict[str, Tensor]:
     """Name -> tensor on the CPU; UserError for anything else."""
     if not file.is_file():
         found = "a folder" if file.is_dir() else "nothing"

@@ -118,3 +118,20 @@ def test_dialogues_without_turns_and_missing_folders_say_what_to_run(tmp_path, c
         main(["--dialogues", str(tmp_path / "absent"), "--output", str(tmp_path / "tokenizer")])
     assert stopped.value.code == 1
     assert "data_prep extract" in capsys.readouterr().err
+
+
+def test_a_word_piece_vocabulary_can_be_trained(extracted, tmp_path):
+    output = tmp_path / "tokenizer"
+    wanted = TokenizerConfig(
+        dialogues=str(extracted), output=str(output), kind="wordpiece", vocab_size=85
+    )
+    assert ": 85 pieces from" in train_tokenizer(wanted)
+    assert load_tokenizer(str(output)).kind == "wordpiece"
+    assert "nothing to do" in train_tokenizer(wanted)
+    with pytest.raises(UserError, match="'kind': 'wordpiece'"):
+        train_tokenizer(config(extracted, output, vocab_size=320))
+
+
+def test_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="'sentencepiece' or 'wordpiece', got 'bpe'"):
+        TokenizerConfig(dialogues="a", output="b", kind="bpe")
