@@ -22,6 +22,7 @@ USAGE_ERROR = 2
 """Exit code of a wrong option or config file, as argparse has it."""
 INPUT_ERROR = 1
 """Exit code of input that cannot be worked on."""
+_LINE_END = "\n"
 
 
 class UserError(Exception):
@@ -244,6 +245,18 @@ def _bool_fields(config_class: type) -> dict[str, tuple[bool, str]]:
     }
 
 
+def printable(text: str, *, kept: str = "") -> str:
+    """Text in which nothing acts on a terminal: such characters stand as Python writes them.
+
+    Names of files may hold escape sequences and ends of lines.
+
+    Args:
+        text: what is to be printed.
+        kept: characters that stay as they are.
+    """
+    return "".join(c if c.isprintable() or c in kept else repr(c)[1:-1] for c in text)
+
+
 def run_command(command: Callable[[], None]) -> None:
     """Run a command; turn what the user can mend into a message on stderr and exit code 1."""
     try:
@@ -254,7 +267,7 @@ def run_command(command: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
     except (UserError, RecordError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error), kept=_LINE_END)}", file=sys.stderr)
         raise SystemExit(INPUT_ERROR) from error
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)

@@ -121,7 +121,7 @@ class AnalyzeConfig:
     """What is drawn: `item` draws contexts with all their judgments, so that judges who agree do
     not count as many; `judgment` draws each by itself, as in DialoGPT."""
     exclude_spam: bool = True
-    """Leave out the judges whose answers to the checks are wrong too often."""
+    """Leave out the judges whose answers to the checks are wrong too often, or missing."""
     counts: str = ""
     """JSON or CSV file of counts (first, neutral, second), a comparison each, in place of answers:
     for published tables."""

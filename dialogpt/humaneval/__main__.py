@@ -4,8 +4,9 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from dialogpt.command_line import parse_config, run_command
+from dialogpt.command_line import UserError, parse_config, printable, run_command
 from dialogpt.config.humaneval import AnalyzeConfig, CollectConfig, MakeConfig
+from dialogpt.records import RecordError
 
 STEPS = {
     "make": "draw items from the replies of systems, and write a page for each judge",
@@ -32,7 +33,11 @@ def main(argv: list[str]) -> None:
 
         def step() -> None:
             # Imported late, so that `--help` waits for nothing.
-            status = getattr(import_module(module), function)(config)
+            try:
+                status = getattr(import_module(module), function)(config)
+            except (UserError, RecordError) as error:
+                # Every message is one line, so that the name of a file cannot add another one.
+                raise UserError(printable(str(error))) from error
             if status:
                 raise SystemExit(status)
 

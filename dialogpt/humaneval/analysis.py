@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from dialogpt.command_line import UserError, as_plain
+from dialogpt.command_line import UserError, as_plain, printable
 from dialogpt.config.humaneval import AnalyzeConfig
 from dialogpt.humaneval.agreement import agreements, mean_kappa
 from dialogpt.humaneval.analysis_report import csv_records, tables_of
 from dialogpt.humaneval.analysis_results import Analysis, LeftOut
-from dialogpt.humaneval.answers import VALUES
+from dialogpt.humaneval.answers import ANSWERS_FORMAT, PLAN_FORMAT, VALUES, format_of
 from dialogpt.humaneval.fields import writing
 from dialogpt.humaneval.judges import JudgeStatistics, judge_statistics
 from dialogpt.humaneval.judgments import Judgment, read_judgments
@@ -51,7 +51,7 @@ def analyze(config: AnalyzeConfig) -> int:
         _write(folder, analysis)
     tables = tables_of(analysis)
     print("\n".join([*_said(analysis), "", *map(plain, tables)]))
-    print(f"written to {folder}")
+    print(f"written to {printable(str(folder))}")
     return 0
 
 
@@ -77,6 +77,7 @@ def of_counts(config: AnalyzeConfig) -> Analysis:
                 row.aspect,
                 single(np.array(row.counts, np.int64)),
                 counts_by_item=None,
+                resample=config.resample,
                 draws=config.draws,
                 rng=generator(config.seed, *row.systems, row.aspect),
             )
@@ -93,29 +94,24 @@ def of_judgments(config: AnalyzeConfig) -> Analysis:
         UserError: none counts.
     """
     path = Path(config.answers)
-    if not path.is_file():
-        there = "a folder" if path.is_dir() else "nothing"
-        raise UserError(f"{path}: expected the file that `collect` wrote, found {there}")
-    given = read_dstc7(path) if is_dstc7(path) else read_judgments(path)
+    given, notes = _read(path)
     # Sorted, so that nothing depends on the order of the file; aspects as on the page, those that
     # no page has (DSTC7's columns) in the order they have.
     aspects = [*KINDS[given[0].kind].aspect_names, *(j.aspect for j in given)] if given else []
     places = {name: place for place, name in reversed([*enumerate(aspects)])}
     given.sort(key=lambda judgment: (places[judgment.aspect], judgment.judge, judgment.item))
-    judges = judge_statistics(given)
+    judges = judge_statistics(given, exclude_spam=config.exclude_spam)
     left_out = _left_out(judges) if config.exclude_spam else []
     names = {one.judge for one in left_out}
     counted = [j for j in given if j.purpose == "judged" and j.judge not in names]
     if not counted:
-        raise UserError(
-            f"{path}: expected judgments that count, found {len(given):,} of which none does "
-            f"({len(names)} judges left out); --no_exclude_spam keeps them"
-        )
+        raise UserError(_nothing_counts(path, given, num_left_out=len(names)))
     found = agreements(counted)
     return Analysis(
         study=counted[0].study,
         kind=counted[0].kind,
         num_judgments=len(counted),
+        notes=notes,
         left_out=left_out,
         agreements=found,
         mean_kappa=mean_kappa(found),
@@ -123,6 +119,33 @@ def of_judgments(config: AnalyzeConfig) -> Analysis:
         **_results(counted, config),
         **_options(config),
     )
+
+
+def _read(path: Path) -> tuple[list[Judgment], list[str]]:
+    """Judgments, and what to say about them."""
+    collect = "run `collect`, and name the file that it writes"
+    if not path.is_file():
+        there = "a folder" if path.is_dir() else "nothing"
+        raise UserError(f"{path}: expected the file that `collect` wrote, found {there}; {collect}")
+    if is_dstc7(path):
+        return read_dstc7(path)
+    what = {ANSWERS_FORMAT: "the answers of one judge", PLAN_FORMAT: "a plan"}.get(format_of(path))
+    if what:
+        raise UserError(f"{path}: expected the file that `collect` wrote, found {what}; {collect}")
+    return read_judgments(path), []
+
+
+def _nothing_counts(path: Path, given: Sequence[Judgment], *, num_left_out: int) -> str:
+    """What is wrong where no judgment is left."""
+    expected = f"{path}: expected judgments that count"
+    num = sum(one.purpose == "judged" for one in given)
+    if num:
+        return (
+            f"{expected}, found {num:,}, all of the {num_left_out} judges who are left out; "
+            "--no_exclude_spam keeps them"
+        )
+    found = f"{len(given):,}, all on items with a known answer" if given else "none"
+    return f"{expected}, found {found}; run `collect` again once judges have answered other items"
 
 
 def _results(counted: Sequence[Judgment], config: AnalyzeConfig) -> dict[str, Any]:
@@ -147,8 +170,7 @@ def _left_out(judges: Sequence[JudgeStatistics]) -> list[LeftOut]:
         LeftOut(
             judge=one.judge,
             num_judgments=one.num_judgments,
-            reason=f"failed {one.failed_qualification + one.failed_spam_checks} of "
-            f"{one.num_qualification + one.num_spam_checks} items with a known answer",
+            reason=one.known.outcome,
         )
         for one in judges
         if one.is_spam
@@ -160,7 +182,8 @@ def _said(analysis: Analysis) -> list[str]:
     drawn = "contexts, with all their judgments" if analysis.resample == "item" else "judgments"
     lines = [
         f"{clean_turn(analysis.study)} ({analysis.kind}): {analysis.num_judgments:,} judgments; "
-        f"{analysis.draws:,} draws of {drawn}"
+        f"{analysis.draws:,} draws of {drawn}",
+        *analysis.notes,
     ]
     for one in analysis.left_out:
         judge = clean_turn(one.judge)

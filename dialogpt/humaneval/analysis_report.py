@@ -6,7 +6,7 @@ from typing import Any
 from dialogpt.command_line import as_plain
 from dialogpt.humaneval.analysis_results import Analysis
 from dialogpt.humaneval.kinds import KINDS
-from dialogpt.humaneval.preferences import Preference
+from dialogpt.humaneval.preferences import STARS, Preference
 from dialogpt.humaneval.rating_means import Rating
 from dialogpt.humaneval.resampling import Difference, Estimate
 from dialogpt.table_formats import Table
@@ -73,7 +73,7 @@ def statistics_table(analysis: Analysis) -> Table:
                 for share in (one.share_first, one.share_second, one.share_difference)
                 for cell in _cells(share)
             ),
-            _p(one.share_difference, analysis.draws),
+            _p(one.share_difference),
         ]
         for one in _by_aspect(analysis)
     ]
@@ -84,7 +84,7 @@ def statistics_table(analysis: Analysis) -> Table:
         rows=rows,
         num_names=2,
         note="Mean: share of all judgments, neutral ones count for neither. "
-        + _bootstrap_note(analysis),
+        + _bootstrap_note(analysis, "of an exact binomial test"),
     )
 
 
@@ -149,7 +149,7 @@ def difference_table(analysis: Analysis) -> Table:
                 " - ".join(one.systems),
                 str(one.num_contexts),
                 *_cells(between),
-                _p(between, analysis.draws),
+                _p(between),
             ]
         )
     return Table(
@@ -157,7 +157,7 @@ def difference_table(analysis: Analysis) -> Table:
         head=["aspect", "systems", "contexts", "difference", "SE", "95 % CI", "p"],
         rows=rows,
         num_names=2,
-        note=_bootstrap_note(analysis),
+        note=_bootstrap_note(analysis, "of a permutation test"),
     )
 
 
@@ -203,8 +203,8 @@ def judge_table(analysis: Analysis) -> Table:
             *(_percent(one.shares.get(answer, 0.0)) for answer in answers),
             *([_percent(one.first_shown)] if pairwise else []),
             _percent(one.agreement),
-            f"{one.failed_qualification}/{one.num_qualification}",
-            f"{one.failed_spam_checks}/{one.num_spam_checks}",
+            f"{one.known.failed_qualification}/{one.known.num_qualification}",
+            f"{one.known.failed_spam_checks}/{one.known.num_spam_checks}",
         ]
         for one in analysis.judges
     ]
@@ -215,7 +215,8 @@ def judge_table(analysis: Analysis) -> Table:
         head=[*head, "agrees", "qualification failed", "spam checks failed"],
         rows=rows,
         num_names=2,
-        note="Seconds an item. Agrees: with the majority of the other judges of the item.",
+        note="Seconds an item. Agrees: with the majority of the other judges of "
+        "the item who count.",
     )
 
 
@@ -255,13 +256,18 @@ def _label(analysis: Analysis, aspect: str) -> str:
     return next((one.label for one in known if one.name == aspect), aspect)
 
 
-def _bootstrap_note(analysis: Analysis) -> str:
-    drawn = (
-        "contexts, each with all its judgments"
-        if analysis.resample == "item"
-        else "judgments, independent of each other, as in DialoGPT's paper"
+def _bootstrap_note(analysis: Analysis, least: str) -> str:
+    """What SE, CI and p are; of draws of judgments p has a least value."""
+    draws = f"{analysis.draws:,} draws of"
+    if analysis.resample == "item":
+        return (
+            f"SE, CI (percentile): {draws} contexts, each with all its judgments; n/a where all "
+            "are alike. p: two-sided, exact sign-flip test of contexts."
+        )
+    return (
+        f"SE, CI (percentile), p (two-sided, centred): {draws} judgments, independent of each "
+        f"other, as in DialoGPT's paper; p is at least that {least}."
     )
-    return f"SE, CI (percentile) and p (two-sided, centred): {analysis.draws:,} draws of {drawn}."
 
 
 def _cells(one: Estimate) -> Sequence[str]:
@@ -274,11 +280,13 @@ def _interval(one: Estimate, digits: int) -> str:
     return f"({one.low:.{digits}f}, {one.high:.{digits}f})"
 
 
-def _p(between: Difference, draws: int) -> str:
+def _p(between: Difference) -> str:
+    """With digits enough to see which stars it gets."""
     if between.p_value is None:
         return NOT_KNOWN
-    digits = max(1, len(str(draws)) - 1)
-    return f"{between.p_value:.{digits}f}" if between.p_value else f"<{1 / draws:.{digits}f}"
+    if between.p_value < STARS[-1]:
+        return f"<{STARS[-1]:.0e}"
+    return f"{between.p_value:.4f}" if between.p_value >= 1e-3 else f"{between.p_value:.1e}"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -32,6 +32,7 @@ class Analysis:
         study, kind: of the plan; the name of the file where there are only counts.
         draws, seed, resample, exclude_spam: the options.
         num_judgments: that the results rest on.
+        notes: what to know about the judgments.
         left_out: judges who do not count.
         preferences: of pairwise studies.
         ratings, rating_differences: of the others.
@@ -47,6 +48,7 @@ class Analysis:
     resample: str
     exclude_spam: bool
     num_judgments: int
+    notes: Sequence[str] = ()
     left_out: Sequence[LeftOut] = ()
     preferences: Sequence[Preference] = ()
     ratings: Sequence[Rating] = ()

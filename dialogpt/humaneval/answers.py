@@ -183,17 +183,17 @@ def checked_value(value: Any, kind: str, where: str) -> Answer:
     return value
 
 
-def holds_answers(path: Path) -> bool:
-    """Whether a file, whatever its name, holds an object of the format of answers."""
+def format_of(path: Path) -> Any:
+    """What the object in a file, whatever its name, says of its format; None if there is none."""
     try:
         with path.open("rb") as file:
             start = file.read(64)
         if not start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-            return False
+            return None
         value = json.loads(read_text(path))
     except (OSError, UserError, ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and value.get("format") == ANSWERS_FORMAT
+        return None
+    return value.get("format") if isinstance(value, dict) else None
 
 
 def read_answers(path: Path, plan: Plan) -> AnswersFile:

@@ -1,9 +1,9 @@
 """Items whose answer is known: they tell who reads and who clicks.
 
-From a file of the user's, or made from the data: the reply of a person to another context, its
-words in random order. It fits nothing and is no sentence, so against the reply of a person to the
-context itself it loses in relevance and human-likeness, and by itself it gets the lowest points.
-How informative word salad is nobody can say, so nothing is expected there.
+From a file of the user's (`own_checks.py`), or made from the data: the reply of a person to another
+context, its words in random order. It fits nothing and is no sentence, so against the reply of a
+person to the context itself it loses in relevance and human-likeness, and by itself it gets the
+lowest points. How informative word salad is nobody can say, so nothing is expected there.
 
 Where single replies are rated, half of the checks are a person's reply to the context itself, which
 gets other points. So no answer is right everywhere: whoever gives the same one always fails half of
@@ -15,20 +15,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 from dialogpt.command_line import UserError
 from dialogpt.config.humaneval import Kind, MakeConfig
 from dialogpt.humaneval.items import Item, Purpose, Shown, balanced_coins
 from dialogpt.humaneval.kinds import FIRST, KINDS, SECOND, Answer
-from dialogpt.humaneval.systems import clean_turns, read_lines, speakers_of
-from dialogpt.text import clean_turn
 
 SHUFFLED = "shuffled"
 """System of a reply made of shuffled words."""
-FROM_FILE = "check"
-"""System of a reply out of the user's file."""
 
 _FEWEST_WORDS = 6  # different ones; fewer may be a sentence in any order
 _MOST_WORDS = 40
@@ -214,75 +208,3 @@ def _shuffled(text: str, generator: random.Random) -> str:
     before = {*pairwise(words)}
     orders = [generator.sample(words, len(words)) for _ in range(_TRIES)]
     return " ".join(min(orders, key=lambda order: sum(p in before for p in pairwise(order))))
-
-
-def read_checks(file: Path, kind: Kind, *, first_index: int) -> list[Item]:
-    """The checks of the user's file.
-
-    Args:
-        file: JSON Lines.
-        kind: of study.
-        first_index: context index of the first one.
-
-    Raises:
-        UserError: a line is no check; the message names it.
-        RecordError: a line is not JSON.
-    """
-    return [
-        _check(value, kind, context_index=index, where=f"{file}: line {number}")
-        for index, (number, value) in enumerate(read_lines(file, "--checks"), first_index)
-    ]
-
-
-def _check(value: Any, kind: Kind, *, context_index: int, where: str) -> Item:
-    """One line of the user's file."""
-    wanted = KINDS[kind].num_shown
-    keys = value if isinstance(value, dict) else {}
-    replies, expected = keys.get("replies"), keys.get("expected")
-    if (
-        not isinstance(replies, list)
-        or len(replies) != wanted
-        or not all(isinstance(reply, str) for reply in replies)
-    ):
-        raise UserError(
-            f"{where}: expected {wanted} texts under 'replies' for {kind}, found "
-            f"{repr(replies)[:60]}"
-        )
-    if not isinstance(expected, dict) or not expected:
-        raise UserError(
-            f"{where}: expected the right answers of some aspects under 'expected', found "
-            f"{repr(expected)[:60]}"
-        )
-    turns = clean_turns(keys.get("turns"), where=where)
-    return Item(
-        purpose="spam_check",
-        context_index=context_index,
-        turns=turns,
-        speakers=speakers_of(keys, turns, where=where),
-        shown=tuple(Shown(system=FROM_FILE, text=clean_turn(reply)) for reply in replies),
-        expected={
-            str(aspect): _accepted(kind, aspect, values, where=where)
-            for aspect, values in expected.items()
-        },
-    )
-
-
-def _accepted(kind: Kind, aspect: str, values: Any, *, where: str) -> tuple[Answer, ...]:
-    """The right answers of one aspect; one of them need not stand in a list."""
-    names, possible = KINDS[kind].aspect_names, [option.value for option in KINDS[kind].options]
-    if aspect not in names:
-        raise UserError(f"{where}: expected an aspect of {', '.join(names)}, found {aspect!r}")
-    accepted = values if isinstance(values, list) else [values]
-    # `True in [0, 1, 2]` holds in Python.
-    wrong = [v for v in accepted if isinstance(v, bool | float) or v not in possible]
-    if wrong or not accepted:
-        raise UserError(
-            f"{where}: {aspect}: expected answers out of {', '.join(map(repr, possible))}, found "
-            f"{repr(values)[:60]}"
-        )
-    if {*accepted} == {*possible}:
-        raise UserError(
-            f"{where}: {aspect}: expected an answer that is wrong, found that all are right; leave "
-            "the aspect out"
-        )
-    return tuple(accepted)

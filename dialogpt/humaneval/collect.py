@@ -7,12 +7,20 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-from dialogpt.command_line import UserError
+from dialogpt.command_line import UserError, printable
 from dialogpt.config.humaneval import CollectConfig
-from dialogpt.humaneval.answers import AnswersFile, Plan, holds_answers, read_answers, read_plan
+from dialogpt.humaneval.answers import (
+    ANSWERS_FORMAT,
+    AnswersFile,
+    Plan,
+    format_of,
+    read_answers,
+    read_plan,
+)
 from dialogpt.humaneval.fields import brief, writing
 from dialogpt.humaneval.judgments import Judgment, as_lines, judgments_of, read_judgments
 from dialogpt.humaneval.kinds import Answer
+from dialogpt.humaneval.known_answers import KnownAnswers, known_answers
 from dialogpt.records import write_text
 from dialogpt.text import clean_turn
 
@@ -41,17 +49,18 @@ def collect(config: CollectConfig) -> int:
         for judgment in judgments_of(file.answers[item], file, plan)
     ]
     if passed_over:
-        notes.append(
-            f"no answers, passed over: {_named([clean_turn(p.name) for p in passed_over])}"
-        )
+        notes.append(f"no answers, passed over: {_named([p.name for p in passed_over])}")
+    if folders := sorted(p for word in config.answers for p in _folders_within(Path(word))):
+        names = _named([str(folder) for folder in folders])
+        notes.append(f"folders within folders, not looked into: {names}; name them as well")
     if output.exists() and (num := _num_replaced(output, judgments)):
         notes.append(f"{num:,} answers in {output} are replaced by later ones of the same session")
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         write_text(output, as_lines(judgments))
     for line in [*notes, *summary(plan, latest, judgments)]:
-        print(line)
-    print(f"{len(judgments):,} judgments written to {output}")
+        print(printable(line))
+    print(printable(f"{len(judgments):,} judgments written to {output}"))
     return 0
 
 
@@ -74,7 +83,7 @@ def answers_paths(words: Sequence[str], plan: Path, output: Path) -> tuple[list[
         path = Path(word)
         if path.is_dir():
             files = [file for file in path.iterdir() if file.is_file()]
-            matches = [f for f in files if f.suffix == ".json" or holds_answers(f)]
+            matches = [f for f in files if f.suffix == ".json" or format_of(f) == ANSWERS_FORMAT]
             passed_over |= {f for f in files if f not in matches and f.resolve() not in ours}
         elif path.exists():
             matches = [path]
@@ -88,6 +97,10 @@ def answers_paths(words: Sequence[str], plan: Path, output: Path) -> tuple[list[
             )
         found.update(matches)
     return sorted(found), sorted(passed_over)
+
+
+def _folders_within(path: Path) -> list[Path]:
+    return [file for file in path.iterdir() if file.is_dir()] if path.is_dir() else []
 
 
 def merged(files: Iterable[AnswersFile]) -> tuple[dict[str, AnswersFile], list[str]]:
@@ -202,20 +215,12 @@ def summary(
         f"study {clean_turn(plan.study)} ({plan.kind}): {len(latest)} of {len(plan.judges)} judges "
         "sent answers"
     ]
-    failed = failed_checks(judgments)
+    known = known_answers(judgments)
     for judge, items in answered.items():
         planned = len(plan.judges[judge])
         state = "complete" if len(items) == planned else f"{planned - len(items)} to go"
-        checks: Counter[str] = Counter(plan.items[item].purpose for item in items)
         words = [f"{len(items)} of {planned} items", state]
-        words += [
-            f"{len(failed[judge, purpose])} of {checks[purpose]} {name} failed"
-            for purpose, name in (
-                ("qualification", "qualification items"),
-                ("spam_check", "spam checks"),
-            )
-            if checks[purpose]
-        ]
+        words += _checks_in_words(plan, judge, known.get(judge))
         lines.append(f"  {clean_turn(judge)}: {', '.join(words)}")
     without = [clean_turn(judge) for judge in plan.judges if judge not in latest]
     if without:
@@ -248,13 +253,19 @@ def _items_that_lack(plan: Plan, answered: Mapping[str, Sequence[str]]) -> list[
     return lines
 
 
-def failed_checks(judgments: Iterable[Judgment]) -> dict[tuple[str, str], set[str]]:
-    """Judge and purpose -> items with an answer that is not one of the expected ones."""
-    failed: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for judgment in judgments:
-        if judgment.passed is False:
-            failed[judgment.judge, judgment.purpose].add(judgment.item)
-    return failed
+def _checks_in_words(plan: Plan, judge: str, known: KnownAnswers | None) -> list[str]:
+    """What became of the items with a known answer, also if none was answered."""
+    num_planned = sum(plan.items[item].purpose != "judged" for item in plan.judges[judge])
+    if known is None or not known.num:
+        return [f"0 of {num_planned} items with a known answer answered"] if num_planned else []
+    return [
+        f"{failed} of {num} {name} failed"
+        for name, failed, num in (
+            ("qualification items", known.failed_qualification, known.num_qualification),
+            ("spam checks", known.failed_spam_checks, known.num_spam_checks),
+        )
+        if num
+    ]
 
 
 def _named(names: Sequence[str]) -> str:

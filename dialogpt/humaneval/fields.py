@@ -1,7 +1,7 @@
 """JSON objects and tables that people may have edited: read value by value, each with its place."""
 
 import json
-import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,6 +11,8 @@ from typing import Any
 from dialogpt.command_line import UserError
 
 _MOST_SHOWN = 60
+MOST_SECONDS = 10 * 366 * 86_400
+"""No judge takes longer; sums of such numbers stay finite."""
 
 
 class Fields:
@@ -45,10 +47,11 @@ class Fields:
         return value
 
     def seconds(self, name: str) -> float:
-        """A finite number of at least 0."""
+        """A number from 0 to MOST_SECONDS."""
         value = self.value(name)
-        if type(value) not in (int, float) or not 0 <= value < math.inf:
-            raise mistake(self._place(name), "a number of seconds", value)
+        # Compared before it becomes a float, which an integer of 400 digits cannot.
+        if type(value) not in (int, float) or not 0 <= value <= MOST_SECONDS:
+            raise mistake(self._place(name), "a number of seconds, 10 years at most", value)
         return float(value)
 
     def flag(self, name: str) -> bool:
@@ -146,7 +149,9 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise UserError(f"{path}: expected a file, found none that opens ({error})") from error
+        raise UserError(
+            f"{path}: expected a file, found none that opens ({error}); name another one"
+        ) from error
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path}: expected UTF-8, found the byte 0x{error.object[error.start]:02x} at "
@@ -160,16 +165,35 @@ def read_object(path: Path, *, format_name: str) -> Fields:
     Raises:
         UserError: the file cannot be read, or is of another format or version.
     """
-    text = read_text(path)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path}: expected JSON, found what is none ({error}); take the file as it was written"
-        ) from error
-    fields = Fields(value, str(path))
+    fields = Fields(parsed(read_text(path), str(path)), str(path))
     fields.one_of("format", [format_name])
     version = fields.whole("version")
     if version != 1:
         raise mistake(f"{path}, 'version'", "1", version, "use the program that wrote it")
     return fields
+
+
+def parsed(text: str, where: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        UserError: it is none, or an object has a key twice, so that one of two values would be
+            lost.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            twice = next(key for key, num in Counter(key for key, _ in pairs).items() if num > 1)
+            raise UserError(
+                f"{where}: expected each key of an object once, found {brief(twice)} twice; "
+                "take the file as it was written"
+            )
+        return values
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{where}: expected JSON, found what is none ({error}); take the file as it was written"
+        ) from error

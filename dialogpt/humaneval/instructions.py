@@ -7,20 +7,31 @@ from typing import Any
 from dialogpt.config.humaneval import Kind
 from dialogpt.humaneval.kinds import KINDS
 
-_NOTES = (
+_BEFORE = (
     "Read the whole conversation first. The reply answers its last message.",
     "Judge each question by itself: a reply may fit well and say little.",
     "The texts come from the open internet and from programs that learned from it. They may be "
     "rude or wrong; judge the reply, not the opinion.",
+)
+_CHECKS = (
     "Some items have a clear answer and show whether somebody reads. Do not hurry; there are no "
-    "other tricks.",
+    "other tricks."
+)
+_NO_CHECKS = "Do not hurry; there are no tricks."
+_AFTER = (
     "Do not talk about the items with other judges before all are done.",
+    "Go on in the same browser on the same device until you have sent your answers: they are kept "
+    "there and nowhere else, and the page starts anew in any other one.",
     "Do not use a private (incognito) window: it forgets all answers when it is closed. If you "
     "must, save your answers before you close it.",
     "You can go back and change answers. They stay in this browser if you close the page, which "
     "asks you first while they are in no file yet; the page sends nothing anywhere. At the end you "
     "download a file and send it back.",
 )
+
+
+def _notes(kind: Kind, *, has_checks: bool) -> tuple[str, ...]:
+    return (*_BEFORE, _CHECKS if has_checks else _NO_CHECKS, *_AFTER, _keys(kind))
 
 
 def _keys(kind: Kind) -> str:
@@ -31,14 +42,19 @@ def _keys(kind: Kind) -> str:
     )
 
 
-def instructions_html(kind: Kind) -> str:
-    """The inside of the page's first section."""
+def instructions_html(kind: Kind, *, has_checks: bool) -> str:
+    """The inside of the page's first section.
+
+    Args:
+        kind: of study.
+        has_checks: whether there are items with a known answer.
+    """
     asked = KINDS[kind]
     lines = [f"<p>{escape(asked.task)}</p>", "<dl>"]
     for aspect in asked.aspects:
         lines += [f"<dt>{escape(aspect.label)}</dt>", f"<dd>{escape(aspect.question)}</dd>"]
     lines += ["</dl>", *_scale(kind), "<ul>"]
-    lines += [f"<li>{escape(note)}</li>" for note in (*_NOTES, _keys(kind))]
+    lines += [f"<li>{escape(note)}</li>" for note in _notes(kind, has_checks=has_checks)]
     return "\n".join([*lines, "</ul>"])
 
 
@@ -60,6 +76,7 @@ def instructions(kind: Kind, plan: dict[str, Any]) -> str:
     asked = KINDS[kind]
     aspects = [f"- **{aspect.label}**: {aspect.question}" for aspect in asked.aspects]
     scale = [f"- {option.key}: {option.label}" for option in asked.options]
+    has_checks = any(item["purpose"] != "judged" for item in plan["items"])
     num_items = max(len(judge["items"]) for judge in plan["judges"])
     return "\n".join(
         [
@@ -76,7 +93,7 @@ def instructions(kind: Kind, plan: dict[str, Any]) -> str:
             "",
             *scale,
             "",
-            *(f"- {note}" for note in (*_NOTES, _keys(kind))),
+            *(f"- {note}" for note in _notes(kind, has_checks=has_checks)),
             "",
             f"Send back the file `{plan['study']}-NAME.json`, with the name of your page for NAME.",
             "",

@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from math import exp, lgamma, sqrt
 from statistics import mean, median
 
-from dialogpt.humaneval.items import Purpose
 from dialogpt.humaneval.judgments import Judgment
 from dialogpt.humaneval.kinds import FIRST, SECOND, Answer
-
-MOST_FAILED_SHARE = 0.25
-"""A judge who fails a greater share of the items with a known answer, qualification items and spam
-checks together, is left out of the results: so few spam checks alone let too many clickers in."""
+from dialogpt.humaneval.known_answers import MOST_FAILED_SHARE, KnownAnswers, known_answers
 
 HASTE = 0.4
 """Flagged: a median time below this part of the median of all judges' medians."""
@@ -39,14 +35,13 @@ class JudgeStatistics:
         num_judgments: on items that are judged; what follows is about these, but for the checks.
         mean_seconds, median_seconds: for an item, checks included; None where not known.
         shares: answer as shown -> share of the judgments.
-        num_compared: judgments where the other judges of the item have a majority.
+        num_compared: judgments where the other judges of the item who count have a majority.
         agreement: share of these that agree with it; None if there are none.
         first_shown: share of "first as shown" among preferences that are not neutral; None for
             ratings or if there are none.
-        num_qualification, failed_qualification, num_spam_checks, failed_spam_checks: items whose
-            answer is known, and those where an answer is not one of the expected ones.
+        known: how the items with a known answer were answered.
         flags: reasons to look at the judge.
-        is_spam: whether the judge failed more items with a known answer than is allowed.
+        is_spam: whether the known answers say that the judge did not look.
     """
 
     judge: str
@@ -58,41 +53,52 @@ class JudgeStatistics:
     num_compared: int
     agreement: float | None
     first_shown: float | None
-    num_qualification: int
-    failed_qualification: int
-    num_spam_checks: int
-    failed_spam_checks: int
+    known: KnownAnswers
     flags: tuple[str, ...]
     is_spam: bool
 
 
-def judge_statistics(judgments: Iterable[Judgment]) -> list[JudgeStatistics]:
+def judge_statistics(
+    judgments: Iterable[Judgment], *, exclude_spam: bool = True
+) -> list[JudgeStatistics]:
     """One for each judge, sorted by name.
+
+    First the items with a known answer decide who counts; then those who count set the usual time
+    and the majorities that everyone is compared with. Otherwise a few who click would make the
+    measure by which the others are found slow or of another opinion.
 
     Args:
         judgments: of all purposes.
+        exclude_spam: whether those who failed too many checks do not count.
     """
     by_judge: dict[str, list[Judgment]] = defaultdict(list)
-    votes: dict[tuple[str, str], Counter[Answer]] = defaultdict(Counter)
     for judgment in judgments:
         by_judge[judgment.judge].append(judgment)
-        if judgment.purpose == "judged":
+    given = [judgment for theirs in by_judge.values() for judgment in theirs]
+    known = known_answers(given)
+    counted = {judge for judge in by_judge if not (exclude_spam and known[judge].is_spam)}
+    votes: dict[tuple[str, str], Counter[Answer]] = defaultdict(Counter)
+    for judgment in given:
+        if judgment.purpose == "judged" and judgment.judge in counted:
             votes[judgment.item, judgment.aspect][judgment.value] += 1
-    compared = {judge: _compared(given, votes) for judge, given in by_judge.items()}
-    seconds = {judge: _seconds(given) for judge, given in by_judge.items()}
-    medians = [median(times) for times in seconds.values() if times]
+    compared = {
+        judge: _compared(theirs, votes, is_counted=judge in counted)
+        for judge, theirs in by_judge.items()
+    }
+    seconds = {judge: _seconds(theirs) for judge, theirs in by_judge.items()}
+    medians = [median(seconds[judge]) for judge in sorted(counted) if seconds[judge]]
     usual = median(medians) if medians else 0.0
-    everyone = list(compared.values())
-    found = []
-    for judge in sorted(by_judge):
-        own = compared[judge]
-        others = _Compared(
-            num=sum(one.num for one in everyone) - own.num,
-            num_items=sum(one.num_items for one in everyone) - own.num_items,
-            same=sum(one.same for one in everyone) - own.same,
+    return [
+        _statistics(
+            by_judge[judge],
+            seconds[judge],
+            known[judge],
+            compared[judge],
+            usual=usual,
+            others=_sum(compared[other] for other in counted - {judge}),
         )
-        found.append(_statistics(by_judge[judge], seconds[judge], own, usual=usual, others=others))
-    return found
+        for judge in sorted(by_judge)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,9 +114,19 @@ class _Compared:
         return self.same / self.num if self.num else None
 
 
+def _sum(all_of: Iterable[_Compared]) -> _Compared:
+    compared = list(all_of)
+    return _Compared(
+        num=sum(one.num for one in compared),
+        num_items=sum(one.num_items for one in compared),
+        same=sum(one.same for one in compared),
+    )
+
+
 def _statistics(
     given: Sequence[Judgment],
     seconds: Sequence[float],
+    known: KnownAnswers,
     compared: _Compared,
     *,
     usual: float,
@@ -119,11 +135,8 @@ def _statistics(
     judged = [j for j in given if j.purpose == "judged"]
     shown = Counter(j.value_as_shown for j in judged)
     preferred = shown[FIRST] + shown[SECOND]
-    num_qualification, failed_qualification = _checks(given, "qualification")
-    num_spam_checks, failed_spam_checks = _checks(given, "spam_check")
     flags = [
-        *_failures("qualification items", failed_qualification, num_qualification),
-        *_failures("spam checks", failed_spam_checks, num_spam_checks),
+        *_failures(known),
         *_haste(seconds, usual),
         *_habits(judged, shown),
         *_dissent(compared, others),
@@ -138,20 +151,23 @@ def _statistics(
         num_compared=compared.num,
         agreement=compared.share,
         first_shown=shown[FIRST] / preferred if preferred else None,
-        num_qualification=num_qualification,
-        failed_qualification=failed_qualification,
-        num_spam_checks=num_spam_checks,
-        failed_spam_checks=failed_spam_checks,
+        known=known,
         flags=tuple(flags),
-        is_spam=failed_qualification + failed_spam_checks
-        > MOST_FAILED_SHARE * (num_qualification + num_spam_checks),
+        is_spam=known.is_spam,
     )
 
 
-def _failures(what: str, failed: int, num: int) -> list[str]:
-    if failed > MOST_FAILED_SHARE * num:
-        return [f"failed {failed} of {num} {what}; {MOST_FAILED_SHARE:.0%} are allowed"]
-    return []
+def _failures(known: KnownAnswers) -> list[str]:
+    if known.is_unknown:
+        return [known.outcome]
+    return [
+        f"failed {failed} of {num} {what}; {MOST_FAILED_SHARE:.0%} are allowed"
+        for what, failed, num in (
+            ("qualification items", known.failed_qualification, known.num_qualification),
+            ("spam checks", known.failed_spam_checks, known.num_spam_checks),
+        )
+        if failed > MOST_FAILED_SHARE * num
+    ]
 
 
 def _haste(seconds: Sequence[float], usual: float) -> list[str]:
@@ -225,7 +241,10 @@ def _seconds(given: Iterable[Judgment]) -> list[float]:
 
 
 def _compared(
-    given: Iterable[Judgment], votes: Mapping[tuple[str, str], Counter[Answer]]
+    given: Iterable[Judgment],
+    votes: Mapping[tuple[str, str], Counter[Answer]],
+    *,
+    is_counted: bool,
 ) -> _Compared:
     """With the answer that has the most votes of the others, where there is one such answer."""
     agrees = []
@@ -234,16 +253,9 @@ def _compared(
         if judgment.purpose != "judged":
             continue
         others = votes[judgment.item, judgment.aspect].copy()
-        others[judgment.value] -= 1
+        others[judgment.value] -= is_counted
         (winner, most), *rest = [*others.most_common(2), (None, 0)]
         if most > rest[0][1]:
             agrees.append(judgment.value == winner)
             items.add(judgment.item)
     return _Compared(num=len(agrees), num_items=len(items), same=sum(agrees))
-
-
-def _checks(given: Iterable[Judgment], purpose: Purpose) -> tuple[int, int]:
-    """Items of this purpose, and those that are failed."""
-    checks = [j for j in given if j.purpose == purpose]
-    failed = {j.item for j in checks if j.passed is False}
-    return len({j.item for j in checks}), len(failed)

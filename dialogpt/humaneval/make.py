@@ -6,16 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dialogpt.command_line import UserError
+from dialogpt.command_line import UserError, printable
 from dialogpt.config.humaneval import MakeConfig
 from dialogpt.folders import whole_folder
 from dialogpt.humaneval.answers import PLAN_FORMAT, plan_mark
-from dialogpt.humaneval.checks import draw_checks, read_checks
+from dialogpt.humaneval.checks import draw_checks
 from dialogpt.humaneval.dealing import deal, number_of_judges, page_order
 from dialogpt.humaneval.fields import writing
 from dialogpt.humaneval.instructions import instructions
 from dialogpt.humaneval.items import Item, draw_judged, with_ids
 from dialogpt.humaneval.kinds import KINDS
+from dialogpt.humaneval.own_checks import read_checks
 from dialogpt.humaneval.pages import render_page
 from dialogpt.humaneval.systems import Context, SystemReplies, read_systems
 from dialogpt.records import write_json, write_text
@@ -40,7 +41,7 @@ def make(config: MakeConfig) -> int:
     good = next((s.replies for s in read if s.name == ("--human" if extra else _HUMAN)), None)
     own = []
     if config.checks:
-        own = read_checks(Path(config.checks), config.kind, first_index=len(contexts))
+        own = read_checks(Path(config.checks), config.kind, contexts)
     items, plan = draw_plan(config, contexts, systems, good, own)
     by_id = {item.id: item for item in items}
     with writing(Path(config.output)), whole_folder(Path(config.output)) as folder:
@@ -54,7 +55,8 @@ def make(config: MakeConfig) -> int:
                 items=[by_id[item_id] for item_id in judge["items"]],
             )
             write_text(folder / f"{judge['name']}.html", page)
-    print(_summary(config, items, plan, num_own=len(own)))
+    for line in _summary(config, items, plan, num_own=len(own)):
+        print(printable(line))
     return 0
 
 
@@ -128,7 +130,10 @@ def draw_plan(
     return items, {**plan, "study": f"{config.study}-{plan_mark(plan)}"}
 
 
-def _summary(config: MakeConfig, items: list[Item], plan: dict[str, Any], *, num_own: int) -> str:
+def _summary(
+    config: MakeConfig, items: list[Item], plan: dict[str, Any], *, num_own: int
+) -> list[str]:
+    """Lines for the user."""
     judged = [item for item in items if item.purpose == "judged"]
     same = sum(len({one.text for one in i.shown}) < len(i.shown) for i in judged)
     num_checks = len(items) - len(judged)
@@ -149,4 +154,4 @@ def _summary(config: MakeConfig, items: list[Item], plan: dict[str, Any], *, num
             f"{config.checks}: {num_own:,} checks, of which {num_checks:,} are used; raise "
             "--num_qualification or --num_spam_checks for more",
         )
-    return "\n".join(lines)
+    return lines

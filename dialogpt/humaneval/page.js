@@ -5,7 +5,8 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const { study, judge, kind, aspects, options, items } = data;
   const {
-    kept, storageKey, load, keep, restored, answerOf, change, missing, isDone, firstOpen, exported,
+    kept, storageKey, load, keep, merge, restored, answerOf, change, addTime, missing, isDone,
+    firstOpen, exported, isUnsaved, noteSaved,
   } = answersOf(data);
   const $ = (id) => document.getElementById(id);
 
@@ -16,15 +17,14 @@
   // ---- What is noted
 
   function store() {
-    keep();
+    const isNews = keep();
     $("storage-warning").hidden = kept.isStored;
+    if (isNews) showNews();
   }
 
   function countTime() {
     if (shownSince !== null) {
-      const item = items[kept.position];
-      const seconds = answerOf(item).seconds + (performance.now() - shownSince) / 1000;
-      change(item, { seconds });
+      addTime(items[kept.position], (performance.now() - shownSince) / 1000);
     }
     shownSince = view === "item" && document.visibilityState === "visible" ? performance.now() : null;
   }
@@ -113,6 +113,12 @@
     focusHeading();
   }
 
+  // Another tab has answered something.
+  function showNews() {
+    if (view === "item") renderItem(kept.position);
+    else showProgress();
+  }
+
   function showItem(number) {
     renderItem(number);
     store();
@@ -170,7 +176,6 @@
   function choose(aspect, place) {
     const item = items[kept.position];
     change(item, { values: { ...answerOf(item).values, [aspects[aspect].name]: place } });
-    kept.unsaved = true;
     if (!kept.started) kept.started = new Date().toISOString();
     say("");
     showProgress();
@@ -238,19 +243,21 @@
 
   function download() {
     countTime();
+    store(); // with what other tabs have
     const url = URL.createObjectURL(new Blob([exported()], { type: "application/json" }));
     const link = make("a", { href: url, download: `${study}-${judge}.json` });
     document.body.append(link);
     link.click();
     link.remove();
     setTimeout(() => URL.revokeObjectURL(url), 60000);
-    kept.unsaved = false;
+    noteSaved();
     store();
     $("save-text").textContent = `The file is called ${study}-${judge}.json and is where this browser puts downloads.`;
   }
 
   async function copy() {
     countTime();
+    store();
     const text = exported();
     let isCopied = false;
     try {
@@ -263,7 +270,7 @@
       isCopied = document.execCommand("copy");
     }
     if (isCopied) {
-      kept.unsaved = false;
+      noteSaved();
       store();
     }
     $("save-text").textContent = isCopied
@@ -321,7 +328,6 @@
   });
   $("comment").addEventListener("input", () => {
     change(items[kept.position], { comment: $("comment").value });
-    kept.unsaved = true;
     store();
   });
   document.addEventListener("keydown", onKey);
@@ -332,25 +338,23 @@
   window.addEventListener("pagehide", () => {
     countTime();
     store();
+    shownSince = null; // the browser may keep the page, and its clock runs on
+  });
+  // Back from where the browser keeps pages: what other tabs have told meanwhile was not heard.
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    countTime();
+    store();
   });
   // The same page in another tab: what was answered there counts here too. Nothing is stored, or
   // two tabs would answer one another for ever.
   window.addEventListener("storage", (event) => {
-    const found = event.key === storageKey && restored(event.newValue);
-    if (!found) return;
-    const { position } = kept;
-    Object.assign(kept, found, { position });
-    if (view === "item") {
-      shownSince = null;
-      renderItem(position);
-    } else {
-      showProgress();
-    }
+    if (event.key === storageKey && merge(restored(event.newValue))) showNews();
   });
   window.addEventListener("beforeunload", (event) => {
     // Also where the browser keeps them: a private window forgets them when it is closed, and no
     // page can tell that it is in one.
-    if (!kept.unsaved) return;
+    if (!isUnsaved()) return;
     event.preventDefault();
     event.returnValue = true; // what older browsers go by
   });

@@ -6,12 +6,18 @@ function answersOf(data) {
   const numbers = new Map(items.map((item, number) => [item.id, number]));
   const storageKey = `dialogpt-humaneval/${study}/${judge}`;
   // started: ISO time; position: number of the item in sight; answers: item id -> {values, seconds,
-  // comment}, values: aspect -> number of the option; unsaved: whether answers are in no file yet;
-  // isStored: whether the browser keeps it all.
-  const kept = { started: "", position: 0, answers: {}, unsaved: false, isStored: true };
+  // comment, changed}, values: aspect -> number of the option, changed: when values or comment were
+  // last given, in milliseconds; saved: when a file was made of them; isStored: whether the browser
+  // keeps it all.
+  const kept = { started: "", position: 0, answers: {}, saved: 0, isStored: true };
+  const nothing = { values: {}, seconds: 0, comment: "", changed: 0 };
 
   function isRecord(value) {
     return typeof value === "object" && value !== null && !Array.isArray(value);
+  }
+
+  function amount(value) {
+    return Number.isFinite(value) && value > 0 ? value : 0;
   }
 
   // Another page, or a person, may have written there: what does not belong there is left out.
@@ -31,12 +37,12 @@ function answersOf(data) {
         const value = answer.values[name];
         if (Number.isInteger(value) && value >= 0 && value < options.length) values[name] = value;
       }
-      const seconds = Number.isFinite(answer.seconds) && answer.seconds > 0 ? answer.seconds : 0;
-      answers[id] = { values, seconds, comment: String(answer.comment ?? "") };
+      const [seconds, changed] = [amount(answer.seconds), amount(answer.changed)];
+      answers[id] = { values, seconds, comment: String(answer.comment ?? ""), changed };
     }
     const started = typeof found.started === "string" ? found.started : "";
     const position = Number.isInteger(found.position) ? found.position : 0;
-    return { started, position, answers, unsaved: found.unsaved === true };
+    return { started, position, answers, saved: amount(found.saved) };
   }
 
   function load() {
@@ -50,22 +56,70 @@ function answersOf(data) {
     }
   }
 
-  function keep() {
-    const { started, position, answers, unsaved } = kept;
+  // Takes over what another tab has answered later, item by item; whether that is anything to show.
+  function merge(found) {
+    if (!found) return false;
+    let isNews = false;
+    for (const [id, other] of Object.entries(found.answers)) {
+      const own = kept.answers[id] ?? nothing;
+      const isLater = other.changed > own.changed;
+      const answer = isLater || !(id in kept.answers) ? other : own;
+      kept.answers[id] = { ...answer, seconds: Math.max(own.seconds, other.seconds) };
+      isNews ||= isLater;
+    }
+    kept.saved = Math.max(kept.saved, found.saved);
+    kept.started = [kept.started, found.started].filter(Boolean).sort()[0] ?? "";
+    return isNews;
+  }
+
+  // A tab that slept (the browser keeps pages to go back to) has missed what others have told.
+  function catchUp() {
     try {
-      localStorage.setItem(storageKey, JSON.stringify({ started, position, answers, unsaved }));
+      return merge(restored(localStorage.getItem(storageKey)));
+    } catch {
+      return false;
+    }
+  }
+
+  // Never without what is there: another tab may have written it.
+  function keep() {
+    const isNews = catchUp();
+    const { started, position, answers, saved } = kept;
+    try {
+      localStorage.setItem(storageKey, JSON.stringify({ started, position, answers, saved }));
       kept.isStored = true;
     } catch {
       kept.isStored = false;
     }
+    return isNews;
   }
 
   function answerOf(item) {
-    return kept.answers[item.id] ?? { values: {}, seconds: 0, comment: "" };
+    return kept.answers[item.id] ?? nothing;
   }
 
   function change(item, changes) {
-    kept.answers[item.id] = { ...answerOf(item), ...changes };
+    // Later than before and than the last file, also if the clock was put back.
+    const changed = Math.max(Date.now(), answerOf(item).changed + 1, kept.saved + 1);
+    kept.answers[item.id] = { ...answerOf(item), ...changes, changed };
+  }
+
+  function lastChange() {
+    return Math.max(0, ...Object.values(kept.answers).map(({ changed }) => changed));
+  }
+
+  // Whether answers are in no file yet.
+  function isUnsaved() {
+    return lastChange() > kept.saved;
+  }
+
+  function noteSaved() {
+    kept.saved = Math.max(Date.now(), lastChange());
+  }
+
+  function addTime(item, seconds) {
+    const answer = answerOf(item);
+    kept.answers[item.id] = { ...answer, seconds: answer.seconds + seconds };
   }
 
   function missing(item) {
@@ -109,6 +163,7 @@ function answersOf(data) {
   }
 
   return {
-    kept, storageKey, load, keep, restored, answerOf, change, missing, isDone, firstOpen, exported,
+    kept, storageKey, load, keep, merge, restored, answerOf, change, addTime, missing, isDone,
+    firstOpen, exported, isUnsaved, noteSaved,
   };
 }

@@ -64,7 +64,9 @@ def render_page(kind: Kind, *, study: str, judge: str, items: Sequence[Item]) ->
         "title": escape(f"Judging conversations: {judge}"),
         "style": style,
         "judge": escape(judge),
-        "instructions": instructions_html(kind),
+        "instructions": instructions_html(
+            kind, has_checks=any(item.purpose != "judged" for item in items)
+        ),
         "data": _json(data),
         "script": script,
     }

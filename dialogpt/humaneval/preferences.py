@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialogpt.humaneval.answers import VALUES
+from dialogpt.humaneval.exact_tests import binomial_p, sign_flip_p
 from dialogpt.humaneval.judgments import Judgment
 from dialogpt.humaneval.resampling import (
     Difference,
     Estimate,
+    Floats,
+    centred_p,
     difference,
     estimate,
     generator,
@@ -26,9 +29,6 @@ Counts = NDArray[np.int64]
 
 STARS = (1e-2, 1e-3, 1e-4, 1e-5)
 """A star for each that p does not exceed, as under DialoGPT's Table 7."""
-PAPER_DRAWS = 10_000
-"""Draws of the paper. None of them as large as the difference counts for p = 0, though no p between
-0 and .0001 can come of so many; of fewer draws it counts for p = 1 / draws."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +93,15 @@ def preferences(
         groups = counts_by_item if resample == "item" else single(counts_by_item.sum(axis=0))
         rng = generator(seed, *pair, aspect)
         found.append(
-            preference(pair, aspect, groups, counts_by_item=counts_by_item, draws=draws, rng=rng)
+            preference(
+                pair,
+                aspect,
+                groups,
+                counts_by_item=counts_by_item,
+                resample=resample,
+                draws=draws,
+                rng=rng,
+            )
         )
     return found
 
@@ -109,6 +117,7 @@ def preference(
     groups: Counts,
     *,
     counts_by_item: Counts | None,
+    resample: str,
     draws: int,
     rng: np.random.Generator,
 ) -> Preference:
@@ -123,6 +132,7 @@ def preference(
         aspect: what they were compared for.
         groups: (G, 3) answers of what is drawn as one.
         counts_by_item: (C, 3) answers by item; None where only counts are known.
+        resample: "item" or "judgment": what a group is.
         draws: R.
         rng: makes them.
     """
@@ -131,9 +141,13 @@ def preference(
     sums = resampled_sums(groups, draws=draws, rng=rng)
     shares = sums / sums.sum(axis=1, keepdims=True)
     num_groups = len(groups)
-    between = difference(
-        (first - second) / total, shares[:, 0] - shares[:, 2], num_groups=num_groups
+    value, drawn = (first - second) / total, shares[:, 0] - shares[:, 2]
+    p_value = (
+        sign_flip_p(groups[:, 0] - groups[:, 2])
+        if resample == "item"
+        else _paper_p(value, drawn, first, second)
     )
+    between = difference(value, drawn, num_groups=num_groups, p_value=p_value)
     return Preference(
         systems=systems,
         aspect=aspect,
@@ -144,17 +158,22 @@ def preference(
         share_first=estimate(first / total, shares[:, 0], num_groups=num_groups),
         share_second=estimate(second / total, shares[:, 2], num_groups=num_groups),
         share_difference=between,
-        stars=stars(between.p_value, draws=draws),
+        stars=stars(between.p_value),
         majority=None if counts_by_item is None else majority_counts(counts_by_item),
     )
 
 
-def stars(p_value: float | None, *, draws: int) -> str:
+def _paper_p(value: float, drawn: Floats, first: int, second: int) -> float:
+    """That of DialoGPT's Table 8, but not below that of the exact test.
+
+    No p between 0 and 1 / R can come of R draws, and of few judgments 0 comes too easily.
+    """
+    return max(centred_p(value, drawn), binomial_p(first, second))
+
+
+def stars(p_value: float | None) -> str:
     """* for p <= .01, ** for p <= .001, *** for p <= .0001, **** for p <= .00001."""
-    if p_value is None:
-        return ""
-    least = 0.0 if draws >= PAPER_DRAWS else 1 / draws
-    return "*" * sum(max(p_value, least) <= level for level in STARS)
+    return "" if p_value is None else "*" * sum(p_value <= level for level in STARS)
 
 
 def majority_counts(counts_by_item: Counts) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """What others have published: DSTC7's files of judgments, and tables of counts."""
 
 import csv
-import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -11,7 +11,7 @@ from typing import Any
 
 from dialogpt.command_line import UserError
 from dialogpt.humaneval.answers import VALUES
-from dialogpt.humaneval.fields import Fields, mistake, read_text
+from dialogpt.humaneval.fields import Fields, mistake, parsed, read_text
 from dialogpt.humaneval.judgments import Judgment
 
 DSTC7_STUDY = "DSTC7"
@@ -49,13 +49,14 @@ def is_dstc7(path: Path) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").startswith(_DSTC7_COLUMNS[0].encode() + b"\t")
 
 
-def read_dstc7(path: Path) -> list[Judgment]:
-    """The judgments of a per-judge file of DSTC7, track 2.
+def read_dstc7(path: Path) -> tuple[list[Judgment], list[str]]:
+    """The judgments of a per-judge file of DSTC7, track 2, and what to say about them.
 
     The format (repository mgalley/DSTC7-End-to-End-Conversation-Modeling, folder evaluation): UTF-8
     with a BOM, tab-separated; JudgeID, InstanceID, SystemID (older: Hash, Team), then an aspect a
     column, integers from 1 to 5. Systems are merged as in DSTC7_MERGED. Instances get the numbers
-    of their sorted names.
+    of their sorted names. A judge may have judged a reply twice: of the 33,000 rows that were
+    published 54 come again. All count, because the means that were published with them count all.
 
     Raises:
         UserError: a line is none of these.
@@ -74,11 +75,16 @@ def read_dstc7(path: Path) -> list[Judgment]:
         rows.append((line_number, dict(zip(header, cells, strict=True))))
     names = sorted({row["InstanceID"] for _, row in rows})
     numbers = {name: number for number, name in enumerate(names)}
-    return [
+    judgments = [
         _dstc7_judgment(row, aspect, numbers, where=f"{path}:{line_number}")
         for line_number, row in rows
         for aspect in aspects
     ]
+    # Under the names of the file: a system that was judged twice is two there.
+    judged = Counter(tuple(row[name] for name in _DSTC7_COLUMNS) for _, row in rows)
+    num_again = judged.total() - len(judged)
+    again = f"{num_again:,} of {len(rows):,} rows judge a reply that their judge has judged before"
+    return judgments, [f"{again}; all count, as in DSTC7"] if num_again else []
 
 
 def _dstc7_judgment(
@@ -129,15 +135,15 @@ def read_counts(path: Path) -> list[PublishedCounts]:
             raise mistake(where, "each pair and aspect once", (*row.systems, row.aspect))
         rows.append(row)
     if not rows:
-        raise UserError(f"{path}: expected a comparison a row, found none; see {COUNTS_COLUMNS}")
+        raise UserError(
+            f"{path}: expected a comparison a row, found none; write rows of "
+            f"{', '.join(COUNTS_COLUMNS)}"
+        )
     return rows
 
 
 def _json_rows(text: str, path: Path) -> Iterable[tuple[str, Any]]:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: expected JSON, found what is none ({error})") from error
+    values = parsed(text, str(path))
     if not isinstance(values, list):
         raise mistake(str(path), "a list of objects", values)
     return [(f"{path}, row {number}", value) for number, value in enumerate(values, start=1)]

@@ -3,22 +3,28 @@
 Shapes: C contexts, S systems, A aspects, P pairs of systems, R draws, N judgments.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dialogpt.humaneval.exact_tests import permutation_p, sign_flip_p
 from dialogpt.humaneval.ratings import RatingCounts, majority_votes
 from dialogpt.humaneval.resampling import (
     Difference,
     Estimate,
     Floats,
+    centred_p,
     difference,
     estimate,
     generator,
     resampled_sums,
 )
+
+_MOST_DIVISIONS = 2520  # of a point: exact for up to 10 judges of an instance
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,36 +152,63 @@ def rating_differences(
     for p, a in np.ndindex(len(pairs), len(table.aspects)):
         num_contexts = int(both[:, p, a].sum())
         s, t = pairs[p]
+        between = None
         if resample == "judgment":
-            value, drawn, num_groups = _independent(table, cells, (s, t), a, draws, seed)
-        else:
-            value = float(_ratio(gaps[:, p, a].sum(), both[:, p, a].sum()))
-            drawn = _ratio(drawn_gaps[:, p, a], drawn_both[:, p, a])
-            num_groups = num_contexts
-        if num_groups:
+            between = _independent(table, (s, t), a, draws=draws, seed=seed)
+        elif num_contexts:
+            between = difference(
+                float(_ratio(gaps[:, p, a].sum(), both[:, p, a].sum())),
+                _ratio(drawn_gaps[:, p, a], drawn_both[:, p, a]),
+                num_groups=num_contexts,
+                p_value=sign_flip_p(whole_gaps(gaps[:, p, a], cells.num[:, [s, t], a])),
+            )
+        if between:
             found.append(
                 RatingDifference(
                     systems=(table.systems[s], table.systems[t]),
                     aspect=table.aspects[a],
                     num_contexts=num_contexts,
-                    mean_difference=difference(value, drawn, num_groups=num_groups),
+                    mean_difference=between,
                 )
             )
     return found
 
 
+def whole_gaps(gaps: Floats, nums: Floats) -> NDArray[np.int64]:
+    """(C,) gaps of instance means in the largest unit that makes them whole.
+
+    From more than _MOST_DIVISIONS divisions of a point on, the unit is one of these, and the gaps
+    are rounded.
+
+    Args:
+        gaps: (C,) of means.
+        nums: (C, 2) judgments of either.
+    """
+    divisions = min(math.lcm(*map(int, nums[nums > 0])), _MOST_DIVISIONS)
+    whole = np.rint(gaps * divisions).astype(np.int64)
+    return np.asarray(whole // max(int(np.gcd.reduce(whole)), 1))
+
+
 def _independent(
-    table: RatingCounts, cells: _Cells, pair: tuple[int, int], a: int, draws: int, seed: int
-) -> tuple[float, Floats, int]:
-    """Difference of the means over judgments, its draws, and the fewer judgments of the two."""
-    values, drawn, nums = [], [], []
-    for s in pair:
-        nums.append(int(cells.num[:, s, a].sum()))
-        if not nums[-1]:
-            return np.nan, np.empty(0), 0
-        values.append(float(cells.sums[:, s, a].sum() / nums[-1]))
-        drawn.append(_mean_of_judgments(table, s, a, draws=draws, seed=seed))
-    return values[0] - values[1], drawn[0] - drawn[1], min(nums)
+    table: RatingCounts, pair: tuple[int, int], a: int, *, draws: int, seed: int
+) -> Difference | None:
+    """Difference of the means over judgments; None where one of the two has none.
+
+    Of few judgments, as of few contexts, draws alone say too much; so p is not below that of a
+    test in which judgments change systems.
+    """
+    ratings = np.asarray(table.ratings, np.float64)
+    first, second = (table.counts[:, s, a].sum(axis=0) for s in pair)
+    nums = int(first.sum()), int(second.sum())
+    if not all(nums):
+        return None
+    one, two = (_mean_of_judgments(table, s, a, draws=draws, seed=seed) for s in pair)
+    value = float(first @ ratings / nums[0] - second @ ratings / nums[1])
+    names = (*(table.systems[s] for s in pair), table.aspects[a])
+    rng = generator(seed, "permutations", *names)
+    exchanged = permutation_p(first, second, ratings, draws=draws, rng=rng)
+    p_value = max(centred_p(value, one - two), exchanged)
+    return difference(value, one - two, num_groups=min(nums), p_value=p_value)
 
 
 def _mean_of_judgments(table: RatingCounts, s: int, a: int, *, draws: int, seed: int) -> Floats:

@@ -15,7 +15,8 @@ from dialogpt.text import record_key
 Floats = NDArray[np.float64]
 
 _MOST_CELLS = 2_000_000
-_TIE = 1e-12  # what rounding may make of two equal differences
+TIE = 1e-12
+"""What rounding may make of two equal differences."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,8 +25,9 @@ class Estimate:
 
     Attributes:
         value: over all data.
-        standard_error: standard deviation over the draws.
-        low, high: 95 % percentile interval (2.5th and 97.5th percentile of the draws).
+        standard_error: standard deviation over the draws; None also where all draws are alike,
+            because then they do not know how much the value may vary.
+        low, high: 95 % percentile interval (2.5th and 97.5th percentile of the draws), or None.
     """
 
     value: float | None
@@ -39,7 +41,7 @@ class Difference(Estimate):
     """The first minus the second, with the probability of one as large were there none.
 
     Attributes:
-        p_value: two-sided, centred.
+        p_value: two-sided.
     """
 
     p_value: float | None
@@ -70,12 +72,13 @@ def resampled_sums(rows: NDArray[Any], *, draws: int, rng: np.random.Generator) 
 
 
 def estimate(value: float, drawn: Floats, *, num_groups: int) -> Estimate:
-    """A value with the spread of its (R,) draws; without one where there is only one group.
+    """A value with the spread of its (R,) draws; without one where there is none.
 
-    Draws without data for the value are nan, and are left out.
+    That is so with a single group, and where all groups are alike: it would be 0, as if no more
+    groups could come out otherwise. Draws without data for the value are nan, and are left out.
     """
     known = drawn[~np.isnan(drawn)]
-    if math.isnan(value) or num_groups < 2 or not known.size:
+    if math.isnan(value) or num_groups < 2 or not known.size or np.ptp(known) <= TIE:
         return Estimate(value=_or_none(value), standard_error=None, low=None, high=None)
     low, high = np.percentile(known, [2.5, 97.5])
     return Estimate(
@@ -83,25 +86,27 @@ def estimate(value: float, drawn: Floats, *, num_groups: int) -> Estimate:
     )
 
 
-def difference(value: float, drawn: Floats, *, num_groups: int) -> Difference:
-    """As `estimate`, with the centred two-sided p-value.
-
-    p = #{|d* - d| >= |d|} / R: draws centred at the difference d that was found stand for draws
-    where there is none. It fits the p-values of DialoGPT's Table 8, where twice the smaller tail
-    and a normal approximation do not.
-    """
+def difference(value: float, drawn: Floats, *, num_groups: int, p_value: float) -> Difference:
+    """As `estimate`, with a p-value; of a single group there is none."""
     plain = estimate(value, drawn, num_groups=num_groups)
-    p_value = None
-    if plain.standard_error is not None:
-        known = drawn[~np.isnan(drawn)]
-        p_value = float(np.mean(np.abs(known - value) >= abs(value) - _TIE))
     return Difference(
         value=plain.value,
         standard_error=plain.standard_error,
         low=plain.low,
         high=plain.high,
-        p_value=p_value,
+        p_value=None if math.isnan(value) or num_groups < 2 else p_value,
     )
+
+
+def centred_p(value: float, drawn: Floats) -> float:
+    """Two-sided p of a difference by its (R,) draws, as in DialoGPT's Table 8.
+
+    p = #{|d* - d| >= |d|} / R: draws centred at the difference d that was found stand for draws
+    where there is none. It fits the p-values of that table, where twice the smaller tail and a
+    normal approximation do not. Of few groups it is too small, and may be 0.
+    """
+    known = drawn[~np.isnan(drawn)]
+    return float(np.mean(np.abs(known - value) >= abs(value) - TIE)) if known.size else 1.0
 
 
 def _or_none(value: float) -> float | None:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from dialogpt.command_line import UserError
+from dialogpt.humaneval.fields import brief
 from dialogpt.records import json_lines
 from dialogpt.text import clean_turn
 
 _END = "the end of the file"
+_REMEDY = "mend the line, or remove the item from all files"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +72,9 @@ def read_systems(
     first_name, first_file = files[0]
     first = list(_replies_of(first_name, first_file))
     if not first:
-        raise UserError(f"{first_name}={first_file}: expected replies, found an empty file")
+        raise UserError(
+            f"{first_name}={first_file}: expected replies, found an empty file; name another one"
+        )
     speakers = [line.speakers for line in first]
     systems = [SystemReplies(name=first_name, replies=tuple(line.reply for line in first))]
     for name, file in files[1:]:
@@ -121,9 +125,11 @@ def read_lines(file: Path, name: str) -> Iterator[tuple[int, Any]]:
     """
     if not file.is_file():
         found = "a folder" if file.is_dir() else "nothing"
-        raise UserError(f"{name}={file}: expected a JSON Lines file, found {found}")
+        raise UserError(
+            f"{name}={file}: expected a JSON Lines file, found {found}; name another one"
+        )
     try:
-        with file.open(encoding="utf-8") as source:
+        with file.open(encoding="utf-8-sig") as source:
             yield from json_lines(source, str(file))
     except UnicodeDecodeError as error:
         raise UserError(
@@ -146,15 +152,21 @@ def _turns_and_reply(value: Any, *, where: str) -> tuple[tuple[str, ...], str]:
     else:
         raise UserError(
             f"{where}: expected 'context' and 'response' (as dialogpt.decode writes them) or an "
-            f"item of a test set, found {f'the keys {list(keys)}' if keys else repr(value)[:60]}"
+            f"item of a test set, found "
+            f"{f'the keys {brief(list(keys))}' if keys else brief(value)}; {_REMEDY}"
         )
     if not isinstance(reply, str):
-        raise UserError(f"{where}: expected a reply as text, found {repr(reply)[:60]}")
+        raise UserError(f"{where}: expected a reply as text, found {brief(reply)}; {_REMEDY}")
     return clean_turns(turns, where=where), clean_turn(reply)
 
 
-def clean_turns(turns: Any, *, where: str) -> tuple[str, ...]:
+def clean_turns(turns: Any, *, where: str, remedy: str = _REMEDY) -> tuple[str, ...]:
     """The cleaned turns of a context.
+
+    Args:
+        turns: what stands there.
+        where: file and line.
+        remedy: what to do where they are none.
 
     Raises:
         UserError: they are no list of texts, there is none, or one holds nothing readable.
@@ -163,7 +175,8 @@ def clean_turns(turns: Any, *, where: str) -> tuple[str, ...]:
     cleaned = tuple(map(clean_turn, texts))
     if not cleaned or not all(cleaned):
         raise UserError(
-            f"{where}: expected a list of readable turns, oldest first, found {repr(turns)[:60]}"
+            f"{where}: expected a list of readable turns, oldest first, found "
+            f"{brief(turns)}; {remedy}"
         )
     return cleaned
 
@@ -182,7 +195,7 @@ def speakers_of(value: Mapping[str, Any], turns: Sequence[str], *, where: str) -
     ):
         raise UserError(
             f"{where}: expected one number a turn under 'speakers', {len(turns)} of them, found "
-            f"{repr(numbers)[:60]}; mend it, or remove the key"
+            f"{brief(numbers)}; mend it, or remove the key"
         )
     voices = list(dict.fromkeys(numbers))
     return tuple(voices.index(number) for number in numbers)

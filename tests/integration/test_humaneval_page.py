@@ -18,6 +18,9 @@ NO_CLIPBOARD = """
 Object.defineProperty(navigator, "clipboard", { value: undefined });
 document.execCommand = () => false;
 """
+# What a page that the browser keeps goes through.
+DEAF = "addEventListener('storage', (event) => event.stopImmediatePropagation());"
+BACK = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
 
 
 @pytest.fixture(scope="module")
@@ -423,6 +426,39 @@ def test_two_tabs_of_one_page_do_not_undo_each_other(browser: Any, tmp_path: Pat
     answers = json.loads(judge.download().read_text(encoding="utf-8"))["answers"]
     assert len(answers) == 2
     judge.close()
+
+
+def test_a_tab_that_slept_loses_nothing(browser: Any, tmp_path: Path) -> None:
+    """Pages that are kept to go back to hear nothing of what other tabs store meanwhile."""
+    small_study(tmp_path)
+    judge = Judge(browser, tmp_path, script=DEAF)
+    judge.press("Enter", *"111", "Enter")
+    judge.click("Save")
+    judge.download()
+    other = judge.window.new_page()
+    other.on("dialog", lambda dialog: dialog.accept())
+    other.goto(judge.address)
+    for _ in range(5):
+        for key in (*"333", "Enter"):
+            other.keyboard.press(key)
+    assert judge.tab.locator("#count").inner_text() == "1 of 11 answered"
+    judge.tab.evaluate(BACK)
+    judge.tab.locator("#count", has_text="6 of 11").wait_for()
+    for key in ("Backspace", "2"):  # on the sixth item, and the first tab hears nothing
+        other.keyboard.press(key)
+    judge.click("Go on")
+    judge.press("2")  # on the seventh: written without being back from anywhere
+    stored = [answer["values"] for answer in read_stored(judge)["answers"].values()]
+    assert sum(len(values) == 3 for values in stored) == 6
+    assert sum(values.get("relevance") == 1 for values in stored) == 2
+    other.reload()
+    assert other.locator("#count").inner_text() == "6 of 11 answered"
+    judge.close()
+
+
+def read_stored(judge: Judge) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(judge.tab.evaluate("Object.values(localStorage)[0]"))
+    return found
 
 
 def test_a_page_of_a_thousand_items_holds_one_at_a_time(browser: Any, tmp_path: Path) -> None:

@@ -234,3 +234,14 @@ def test_nested_dataclasses_become_plain_values():
         "inner": {"path": "a/b", "numbers": [1, 2]},
         "names": {"x": {"path": "a/b", "numbers": []}},
     }
+
+
+def test_a_message_does_nothing_to_the_terminal(capsys):
+    def command():
+        raise UserError("a\x1b[31m\u202eb\udcff.json: expected é\n  | line")
+
+    with pytest.raises(SystemExit):
+        run_command(command)
+    assert (
+        capsys.readouterr().err == r"error: a\x1b[31m\u202eb\udcff.json: expected é" "\n  | line\n"
+    )

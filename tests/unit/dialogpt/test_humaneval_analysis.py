@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_judgments import judged_by, judgment
+from support_judgments import (
+    answer,
+    answers_record,
+    judged_by,
+    judgment,
+    plan_item,
+    plan_record,
+)
 
 from dialogpt.command_line import UserError
 from dialogpt.config.humaneval import AnalyzeConfig
@@ -116,6 +123,7 @@ def test_who_fails_too_many_checks_is_left_out_and_named(
         *cast(),
         *failing("judge-000", True, True, True, False),
         *failing("judge-001", False, False, True, True),
+        *failing("judge-002", True, True, True, True),
     ]
     without = analyzed(tmp_path, judgments, to="without")
     said = capsys.readouterr().out
@@ -132,9 +140,47 @@ def test_who_fails_too_many_checks_is_left_out_and_named(
     everyone = analyzed(tmp_path, judgments, to="all", exclude_spam=False)
     assert everyone["left_out"] == []
     assert everyone["preferences"] == analyzed(tmp_path, cast(), to="cast")["preferences"]
-    spam = failing("judge-000", False, False)
-    with pytest.raises(UserError, match="expected judgments that count, found 2 of which none"):
+    spam = [*failing("judge-000", False, False), judgment("first", judge="judge-000")]
+    with pytest.raises(UserError, match=r"found 1, all of the 1 judges .*--no_exclude_spam keeps"):
         analyzed(tmp_path, spam, to="none")
+    for options in ({}, {"exclude_spam": False}):
+        with pytest.raises(UserError, match="found 2, all on items with a known answer; run") as no:
+            analyzed(tmp_path, spam[:2], to="none", **options)
+        assert "exclude_spam" not in str(no.value)
+
+
+@pytest.mark.parametrize("kind", ["answers", "plan"])
+def test_a_file_of_another_step_is_named(tmp_path: Path, kind: str) -> None:
+    plan = plan_record([plan_item("item-1", ["a", "b"])], {"judge-001": ["item-1"]})
+    record = answers_record("judge-001", [answer("item-1", "first")], plan=plan)
+    source = tmp_path / "judgments.json"
+    record = plan if kind == "plan" else record
+    source.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    found = {"plan": "a plan", "answers": "the answers of one judge"}[kind]
+    with pytest.raises(UserError, match=rf"json: expected .* found {found}; run `collect`, and"):
+        of_file(source, tmp_path / "out")
+
+
+def test_who_answers_no_item_with_a_known_answer_is_left_out(tmp_path: Path) -> None:
+    judgments = [*cast(), *failing("judge-000", True), *failing("judge-002", True, True)]
+    found = analyzed(tmp_path, judgments)
+    assert [(one["judge"], one["reason"]) for one in found["left_out"]] == [
+        ("judge-001", "answered 0 of 2 items with a known answer")
+    ]
+    everyone = analyzed(tmp_path, judgments, to="all", exclude_spam=False)
+    assert everyone["left_out"] == []
+    assert everyone["judges"][1]["flags"][0] == "answered 0 of 2 items with a known answer"
+
+
+def test_two_contexts_where_all_agree_are_no_proof(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    analyzed(tmp_path, judged_by([["first"] * 3] * 2))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Relevance", "a", "6", "(100%)", "0", "(0%)", "0", "(0%)", "b"] in lines
+    (row,) = (line for line in lines if line[1:4] == ["a", "vs", "b"] and "1.0000" in line)
+    none = ["n/a", "n/a"]
+    assert row[4:] == ["1.0000", *none, "0.0000", *none, "1.0000", *none, "0.5000"]
 
 
 def test_ratings_make_the_tables_of_plato_and_dstc7(tmp_path: Path) -> None:
@@ -181,12 +227,22 @@ def test_published_counts_give_tables_7_and_8(
     assert len(found["preferences"]) == 18
     said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "Relevance system 2 2671 (45%) 513 (9%) 2816 (47%) system 1" in said
-    assert "Informative system 2 2722 (45%) 234 (4%) 3044 (51%) **** system 1" in said
+    assert "Informative system 2 2722 (45%) 234 (4%) 3044 (51%) *** system 1" in said
     assert "Majority votes" not in said
     published = [row["published"] for name, row in golden.items() if not name.startswith("_")]
-    sure = [one["stars"] == "****" for one in found["preferences"]]
-    assert all(found for found, row in zip(sure, published, strict=True) if row["p"] == 0)
-    assert not any(found for found, row in zip(sure, published, strict=True) if row["p"] > 0.001)
+    told = [
+        (row["p"], one["stars"], one["share_difference"]["p_value"])
+        for row, one in zip(published, found["preferences"], strict=True)
+    ]
+    # Of 10,000 draws none was as large, and the paper prints ****; by the exact test it is ***.
+    assert [p for paper, stars, p in told if paper == 0 and stars != "****"] == [
+        pytest.approx(2.4e-5, abs=1e-6)
+    ]
+    assert not any(stars == "****" for paper, stars, _ in told if paper > 0)
+    note = "* p <= .01, ** p <= .001, *** p <= .0001, **** p <= .00001"
+    assert any(note in line for line in said)
+    for _, stars, p in told:
+        assert len(stars) == sum(p <= level for level in (1e-2, 1e-3, 1e-4, 1e-5))
     as_json = tmp_path / "counts.json"
     records = [dict(zip(COUNTS_COLUMNS, row, strict=True)) for row in rows]
     as_json.write_text(json.dumps(records), encoding="utf-8")
@@ -227,6 +283,22 @@ DSTC7 = """JudgeID\tInstanceID\tSystemID\tRelevance\tInformativeness
 9\tx\tTeamEC\t2\t4
 8\ty\tTeamEC\t2\t5
 """
+
+
+def test_who_judges_a_reply_of_dstc7_twice_counts_twice_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The means that were published with these files count so."""
+    source = tmp_path / "judges.tsv"
+    source.write_text(DSTC7 + "7\tx\tTeamA\t1\t1\n9\tx\tTeamCE\t1\t1\n", encoding="utf-8")
+    found = of_file(source, tmp_path / "out")
+    said = "1 of 8 rows judge a reply that their judge has judged before; all count, as in DSTC7"
+    assert found["notes"] == [said]  # TeamCE and TeamEC are two systems in the file
+    assert said in capsys.readouterr().out
+    rating = next(one for one in found["ratings"] if one["system"] == "TeamA")
+    assert rating["instance_mean"]["value"] == (3 + 1) / 2
+    source.write_text(DSTC7, encoding="utf-8")
+    assert of_file(source, tmp_path / "once")["notes"] == []
 
 
 def test_dstc7s_files_are_read_as_they_were_published(tmp_path: Path) -> None:

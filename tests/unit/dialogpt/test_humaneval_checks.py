@@ -22,8 +22,8 @@ from dialogpt.command_line import UserError
 from dialogpt.config.humaneval import MakeConfig
 from dialogpt.humaneval.checks import _shuffled, draw_checks
 from dialogpt.humaneval.items import Item
-from dialogpt.humaneval.judges import MOST_FAILED_SHARE
 from dialogpt.humaneval.kinds import KINDS, Answer
+from dialogpt.humaneval.known_answers import MOST_FAILED_SHARE
 
 KIND_NAMES = sorted(KINDS)
 DOCS = Path(__file__).parents[3] / "docs" / "human-evaluation.md"
@@ -228,15 +228,60 @@ def test_checks_of_the_user_come_before_made_ones_and_turn_with_the_order(tmp_pa
             },
             "relevance: expected an answer that is wrong, found that all are right",
         ),
+        (
+            {
+                "turns": ["a"],
+                "replies": ["x", "\u200bx "],
+                "expected": {"informativeness": "neutral", "relevance": ["second"]},
+            },
+            "relevance: expected two replies of which one is better, found two that are the same",
+        ),
     ],
 )
 def test_a_wrong_check_is_refused_with_its_line(tmp_path: Path, line: Any, message: str) -> None:
     systems = write_systems(tmp_path, num_contexts=9)
     fine = {"turns": ["a"], "replies": ["x", "y"], "expected": {"relevance": "second"}}
     checks = write_lines(tmp_path / "checks.jsonl", [fine, line])
-    with pytest.raises(UserError, match=rf"checks\.jsonl: line 2: .*{message}"):
+    with pytest.raises(UserError, match=rf"checks\.jsonl: line 2: .*{message}.*; \w+ .*") as told:
         make_study(tmp_path, systems, num_items=2, checks=str(checks))
+    remedies = ("mend the line, or remove it", "leave the aspect out", "or write another reply")
+    assert str(told.value).endswith(remedies)
     assert not (tmp_path / "study").exists()
+
+
+def test_two_replies_that_are_the_same_may_make_no_difference(tmp_path: Path) -> None:
+    systems = write_systems(tmp_path, num_contexts=9)
+    same = {"turns": ["a"], "replies": ["x", "x"], "expected": {"relevance": "neutral"}}
+    checks = write_lines(tmp_path / "checks.jsonl", [same])
+    plan = make_study(tmp_path, systems, num_items=2, checks=str(checks), num_qualification=0)
+    assert {"relevance": ["neutral"]} in [item["expected"] for item in plan["items"]]
+
+
+@pytest.mark.parametrize(
+    ("speakers", "turns", "theirs", "message"),
+    [
+        ([0, 1, 0], ["a", "b"], None, r"one number a turn .* found none.*\"speakers\": \[0, 1\]"),
+        ([], ["a", "b"], [0, 1], "expected no 'speakers', as no context .* remove the key"),
+        ([0, 1, 0], ["a", "b"], [3, 3], None),
+        ([0, 1, 0], ["a"], None, None),
+        ([], ["a"], [0], None),
+        ([], ["a", "b"], None, None),
+    ],
+)
+def test_checks_of_the_user_cannot_be_told_by_their_speakers(
+    tmp_path: Path, speakers: list[int], turns: list[str], theirs: list[int] | None, message: str
+) -> None:
+    systems = write_systems(tmp_path, num_contexts=9, num_turns=3, speakers=speakers)
+    (check,) = own_checks(1)
+    check |= {"turns": turns} | ({"speakers": theirs} if theirs else {})
+    checks = str(write_lines(tmp_path / "checks.jsonl", [check]))
+    if message:
+        with pytest.raises(UserError, match=rf"checks\.jsonl: line 1: .*{message}"):
+            make_study(tmp_path, systems, num_items=2, checks=checks)
+        return
+    plan = make_study(tmp_path, systems, num_items=2, checks=checks)
+    (found,) = (item for item in plan["items"] if item["context_index"] == 9)
+    assert len(found["speakers"]) == len(theirs or [])
 
 
 def test_without_replies_of_people_checks_are_asked_for(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from support_judgments import EXPORTED, answer, answers_record, plan_item, plan_
 
 from dialogpt.command_line import UserError
 from dialogpt.config.humaneval import CollectConfig
+from dialogpt.humaneval.__main__ import main
 from dialogpt.humaneval.collect import collect
 from dialogpt.humaneval.judgments import Judgment, read_judgments
 from dialogpt.records import RecordError
@@ -187,10 +188,18 @@ def in_answer(**changes: Any) -> Callable[[dict[str, Any]], object]:
             "'relevance': expected one of first, neutral, second",
         ),
         (in_answer(values={"relevance": 1}), "'relevance': expected one of first, .* found 1"),
-        (in_answer(seconds=-1), "'seconds': expected a number of seconds, found -1"),
-        (in_answer(seconds=True), "'seconds': expected a number of seconds, found True"),
-        (in_answer(seconds=float("nan")), "'seconds': expected a number of seconds, found nan"),
-        (in_answer(seconds=float("inf")), "'seconds': expected a number of seconds, found inf"),
+        *(
+            (in_answer(seconds=value), f"'seconds': expected a number of seconds, .*found {found}")
+            for value, found in (
+                (-1, "-1"),
+                (True, "True"),
+                (float("nan"), "nan"),
+                (float("inf"), "inf"),
+                (1.7e308, "1.7e.308"),
+                (10**399, r"10*\.\.\.;"),
+                (20 * 366 * 86_400, "632448000"),
+            )
+        ),
         (in_answer(comment=None), "'comment': expected a string, found None"),
     ],
 )
@@ -287,7 +296,75 @@ def test_answers_in_files_of_other_names_are_read_and_the_rest_is_named(
     for _ in range(2):  # the output lies among them the second time
         assert [one.judge for one in collected(tmp_path)] == ["judge-001"]
         said = capsys.readouterr().out
-        assert said.startswith("no answers, passed over: no name, notes[31m.txt, picture.png\n")
+        assert said.startswith(
+            "no answers, passed over: no name, notes\\x1b[31m.txt, picture.png\n"
+        )
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    file = file_of(tmp_path / "1.json", "judge-001", [answer("item-1", "first")])
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"relevance"', '"relevance": "second", "relevance"'), "utf-8")
+    with pytest.raises(
+        UserError, match=r"1\.json: expected each key .* found 'relevance' twice; ta"
+    ):
+        collected(tmp_path)
+
+
+def test_folders_within_folders_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file_of(tmp_path / "1.json", "judge-001", [answer("item-1", "first")])
+    deeper = file_of(tmp_path / "more" / "2.json", "judge-002", [answer("item-1", "first")])
+    assert len(collected(tmp_path)) == 1
+    said = capsys.readouterr().out
+    assert f"folders within folders, not looked into: {deeper.parent}; name them as well" in said
+    assert len(collected(tmp_path, tmp_path, deeper.parent)) == 2
+
+
+def test_names_of_files_do_not_act_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a\x1b[31m\nerror: b.json"
+    plan = save(tmp_path / "plan.json", PLAN)
+    words = ["collect", "--plan", str(plan), "--answers", str(tmp_path), "--output"]
+    file.write_text("{", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main([*words, str(tmp_path / "out.jsonl")])
+    said = capsys.readouterr().err
+    assert r"/a\x1b[31m\nerror: b.json: expected JSON" in said
+    assert "\x1b" not in said
+    assert said.count("\n") == 1
+    save(file, answers_record("judge-001", [answer("item-1", "first")], plan=PLAN))
+    later = [answer("item-1", "first", "first")]
+    file_of(tmp_path / "c.json", "judge-001", later, exported=LATER)
+    main([*words, str(tmp_path / "o\x1b.jsonl")])
+    said = capsys.readouterr().out
+    assert r"a\x1b[31m\nerror: b.json" in said
+    assert "\x1b" not in said
+
+
+def test_checks_that_are_half_answered_are_counted_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each of 2 judges fails the one check; one leaves out the aspect where nothing is expected."""
+    file_of(tmp_path / "1.json", "judge-001", [answer("item-3", "second")])
+    file_of(tmp_path / "2.json", "judge-002", [answer("item-3", "second", "first")])
+    collected(tmp_path)
+    said = capsys.readouterr().out
+    assert "judge-001: 0 of 3 items, 3 to go, 1 of 1 spam checks failed" in said
+    assert "judge-002: 1 of 2 items, 1 to go, 1 of 1 spam checks failed" in said
+
+
+def test_checks_that_nobody_answered_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unscored = {**answer("item-3"), "values": {"human_likeness": "first"}}
+    file_of(tmp_path / "1.json", "judge-001", [unscored])
+    file_of(tmp_path / "2.json", "judge-002", [answer("item-1", "first", "first")])
+    collected(tmp_path)
+    said = capsys.readouterr().out
+    assert said.count("0 of 1 items with a known answer answered") == 2
 
 
 def test_a_plan_that_was_edited_is_refused(tmp_path: Path) -> None:

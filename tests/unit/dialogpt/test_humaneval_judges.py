@@ -48,10 +48,62 @@ def test_who_fails_more_than_a_quarter_of_the_items_with_a_known_answer_is_spam(
         "both": True,
         "good": False,
     }
-    assert (found["fair"].failed_spam_checks, found["fair"].num_spam_checks) == (1, 4)
+    assert (found["fair"].known.failed_spam_checks, found["fair"].known.num_spam_checks) == (1, 4)
     assert found["spam"].flags == ("failed 2 of 4 spam checks; 25% are allowed",)
     assert found["late"].flags == ("failed 1 of 2 qualification items; 25% are allowed",)
     assert found["fair"].num_judgments == 0
+
+
+def unscored(judge: str) -> list[Judgment]:
+    """Answers to a check only where nothing is expected."""
+    return [judgment("first", judge=judge, item="spam_check-0", purpose="spam_check", passed=None)]
+
+
+def test_checks_without_a_scored_answer_are_neither_passed_nor_failed() -> None:
+    given = [
+        *checks("reads", True, True, False, True),
+        *judged_by([["first"]]),
+        *unscored("talks"),
+        judgment("second", judge="talks"),
+    ]
+    found = by_name([*given, *checks("one", True), *unscored("one")])
+    assert (found["one"].known.num, found["one"].is_spam) == (1, False)
+    assert (found["reads"].known.num, found["reads"].known.num_known) == (4, 4)
+    for judge in ("talks", "judge-000"):
+        assert found[judge].is_spam
+        assert found[judge].flags[0] == "answered 0 of 4 items with a known answer"
+
+
+def test_where_no_check_is_answered_by_anyone_nobody_is_left_out() -> None:
+    assert not judge_statistics(judged_by([["first"]]))[0].is_spam
+
+
+def test_who_does_not_count_sets_no_measure_for_those_who_do() -> None:
+    """Two of four click while they do something else; the others read, and agree."""
+    votes: list[list[int | str | None]] = [
+        ["first", "first", "second", "second"] if n % 2 else ["second", "second", "first", "first"]
+        for n in range(20)
+    ]
+    votes.append(["first", None, "first", None])
+    cast = [
+        judgment(j.value, **{**as_changes(j), "seconds": 90.0 if j.judge > "judge-001" else 9.0})
+        for j in judged_by(votes)
+    ]
+    for judge in range(4):
+        cast += checks(f"judge-{judge:03}", *[judge < 2] * 4)
+    found = by_name(cast)
+    assert [one.is_spam for one in found.values()] == [False, False, True, True]
+    # Of the last item, judge-002 has another judge who counts, and judge-000 has none.
+    assert [one.num_compared for one in found.values()] == [20, 20, 21, 20]
+    assert [one.agreement for one in found.values()] == [1, 1, 1 / 21, 0]
+    assert found["judge-000"].flags == ()
+    assert found["judge-003"].flags[-1] == (
+        "agrees with the majority of the others in 0%, the other judges in 100%"
+    )
+    everyone = {one.judge: one for one in judge_statistics(cast, exclude_spam=False)}
+    assert [one.num_compared for one in everyone.values()] == [21, 20, 21, 20]
+    assert everyone["judge-001"].agreement == 0
+    assert everyone["judge-001"].flags == ("median of 9.0 s an item; half of the judges 49.5 s",)
 
 
 def test_place_is_as_shown_and_preference_is_of_systems() -> None:

@@ -215,6 +215,26 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         make_study(tmp_path, systems, num_items=2)
 
 
+def test_the_mark_of_an_encoding_is_no_text(tmp_path: Path) -> None:
+    systems = write_systems(tmp_path, num_contexts=20)
+    plan = make_study(tmp_path / "plain", systems, num_items=2)
+    for name in NAMES:
+        file = tmp_path / f"{name}.jsonl"
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert make_study(tmp_path / "marked", systems, num_items=2) == plan
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_judges_are_told_of_checks_where_there_are_any(tmp_path: Path, number: int) -> None:
+    systems = write_systems(tmp_path, num_contexts=20)
+    make_study(tmp_path, systems, num_items=2, num_qualification=number, num_spam_checks=0)
+    for name in ("judge-001.html", "instructions.md"):
+        said = (tmp_path / "study" / name).read_text(encoding="utf-8")
+        assert ("Some items have a clear answer" in said) == (number > 0)
+        assert "Do not hurry" in said
+        assert "Go on in the same browser" in said
+
+
 def test_more_items_than_contexts_are_refused(tmp_path: Path) -> None:
     systems = write_systems(tmp_path, num_contexts=9)
     with pytest.raises(UserError, match=r"at least 10 contexts .*found 9"):

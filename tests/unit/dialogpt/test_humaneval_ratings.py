@@ -1,6 +1,8 @@
 """Means of ratings: over judgments, instances (DSTC7) and majority votes (PLATO)."""
 
 import json
+from fractions import Fraction
+from itertools import product
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -92,13 +94,48 @@ def test_a_difference_is_paired_by_context() -> None:
     (paired,) = differences_of(judgments)
     assert paired.systems == ("a", "b")
     assert paired.mean_difference.value == pytest.approx(-1)
-    assert paired.mean_difference.standard_error == pytest.approx(0)
+    # Always the same gap: no draw has another one, and 20 signs are all there is to go by.
+    assert paired.mean_difference.standard_error is None
+    assert paired.mean_difference.p_value == 2 * 0.5**20
     (apart,) = differences_of(judgments, resample="judgment", draws=10_000)
     spread = sqrt(2 * np.var(easy_and_hard) / 60)
     assert apart.mean_difference.value == pytest.approx(-1)
     assert apart.mean_difference.low == pytest.approx(-1 - 1.96 * spread, abs=spread / 4)
     assert apart.mean_difference.high == pytest.approx(-1 + 1.96 * spread, abs=spread / 4)
     assert apart.mean_difference.standard_error == pytest.approx(spread, rel=0.03)
+
+
+def test_few_ratings_with_the_same_gap_are_few() -> None:
+    judgments = judged_by([[2, 2], [2, 2]]) + judged_by([[0, 0], [0, 0]], systems=("b",))
+    (paired,) = differences_of(judgments)
+    assert (paired.mean_difference.value, paired.mean_difference.p_value) == (2, 0.5)
+    (apart,) = differences_of(judgments, resample="judgment", draws=20_000)
+    # Two of the 70 ways to deal eight judgments to two systems are as far apart.
+    assert apart.mean_difference.p_value == pytest.approx(2 / 70, abs=0.005)
+    assert apart.mean_difference.standard_error is None
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(
+        st.tuples(*[st.lists(st.integers(0, 2), min_size=1, max_size=4)] * 2),
+        min_size=2,
+        max_size=5,
+    )
+)
+def test_p_is_the_share_of_all_ways_to_exchange_the_names(
+    rows: list[tuple[list[int], list[int]]],
+) -> None:
+    judgments = judged_by([one for one, _ in rows])
+    judgments += judged_by([two for _, two in rows], systems=("b",))
+    (found,) = differences_of(judgments, draws=10)
+    gaps = [Fraction(sum(x), len(x)) - Fraction(sum(y), len(y)) for x, y in rows]
+    sums = [
+        abs(sum(sign * gap for sign, gap in zip(signs, gaps, strict=True)))
+        for signs in product((1, -1), repeat=len(gaps))
+    ]
+    expected = sum(one >= abs(sum(gaps)) for one in sums) / len(sums)
+    assert found.mean_difference.p_value == pytest.approx(expected)
 
 
 def test_only_contexts_of_both_systems_are_compared() -> None:
