@@ -1,0 +1,175 @@
+"""Training PLATO by the command: what a run writes, going on with one, models to begin with."""
+
+import json
+import signal
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from support_train import byte_tokenizer, made_up_dialogues, merged, tiny_settings, write_split
+
+from dialogpt.command_line import UserError, parse_config
+from dialogpt.config.training import TrainConfig
+from dialogpt.plato.load import load_plato
+from dialogpt.plato.run import train
+from dialogpt.plato.trainer import PlatoTrainer
+from dialogpt.run_log import read_metrics
+
+CHANGES = {
+    "model": {"max_positions": 64, "dropout": 0.1},
+    "batch": {"micro_batch_tokens": 160},
+    "schedule": {"name": "constant", "learning_rate": 0.01, "warmup_steps": 4},
+    "plato": {"num_latents": 3, "examples": "all", "validate_all_latents": True},
+    "max_epochs": 1,
+    "max_steps": 12,
+}
+CLOCK = {"tokens_per_second", "waiting_share"}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plato") / "shards"
+    tokenizer = byte_tokenizer()
+    for split, count, seed in (("train", 120, 1), ("valid", 16, 2)):
+        write_split(folder / split, made_up_dialogues(count, seed=seed), tokenizer=tokenizer)
+    tokenizer.save(folder / "tokenizer")
+    return folder
+
+
+def run(shards, output, **changes):
+    """Train in this process; the exit code."""
+    settings = merged(merged(tiny_settings(shards, output), CHANGES), changes)
+    path = output.with_suffix(".yaml")
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return train(*parse_config(TrainConfig, ["--config", str(path)], prog="train"))
+
+
+@pytest.fixture(scope="module")
+def trained(shards, tmp_path_factory):
+    output = tmp_path_factory.mktemp("run") / "whole"
+    assert run(shards, output) == 0
+    return output
+
+
+def lines(folder, kind):
+    return [record for record in read_metrics(folder) if record["kind"] == kind]
+
+
+def test_a_run_learns_and_logs_what_the_latent_does(trained):
+    train_lines, valid_lines = lines(trained, "train"), lines(trained, "valid")
+    assert train_lines[-1]["nll_per_token"] < train_lines[0]["nll_per_token"]
+    assert valid_lines[-1]["loss"] < valid_lines[0]["loss"]
+    for line in train_lines:
+        assert 1.0 <= line["latent_perplexity"] <= 3.0
+        assert line["loss"] == pytest.approx(line["nll"] + line["bow"] + line["selection"])
+    last = valid_lines[-1]
+    assert last["best_perplexity"] < last["marginal_perplexity"] < last["bound_perplexity"]
+    assert last["best_perplexity"] <= last["perplexity"]
+    assert 0.0 <= last["selection_accuracy"] <= 1.0
+
+
+def test_its_model_folder_says_what_it_is(trained):
+    plato = load_plato(trained / "best")
+    assert plato.network.sizes.num_latents == 3
+    assert not plato.training
+    card = json.loads((trained / "best" / "dialogpt.json").read_text())
+    assert card["max_seq_len"] == plato.config.sequence.longest_row
+    weights = load_file(trained / "best" / "model.safetensors")
+    assert "latents.weight" in weights
+    assert not any(name.startswith("network.") for name in weights)
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights_and_metrics(
+    shards, trained, tmp_path, monkeypatch
+):
+    take = PlatoTrainer._take
+
+    def stop_at_seven(self, step):
+        result = take(self, step)
+        if self._progress.step == 7:
+            signal.raise_signal(signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(PlatoTrainer, "_take", stop_at_seven)
+    output = tmp_path / "whole"
+    assert run(shards, output) == 128 + signal.SIGTERM
+    monkeypatch.undo()
+    assert run(shards, output) == 0
+    both = [
+        [{k: v for k, v in record.items() if k not in CLOCK} for record in read_metrics(folder)]
+        for folder in (output, trained)
+    ]
+    # The line after the stop has the latent's usage since the stop alone.
+    for ours, wanted in zip(*both, strict=True):
+        told = {name for name in wanted if name.startswith("latent_")} if ours != wanted else set()
+        assert {k: v for k, v in ours.items() if k not in told} == {
+            k: v for k, v in wanted.items() if k not in told
+        }
+    one, other = (load_file(f / "last" / "model.safetensors") for f in (output, trained))
+    for name, weight in one.items():
+        assert torch.equal(other[name], weight), name
+
+
+def test_weights_go_on_with_a_latent_without_and_with_a_new_one(shards, trained, tmp_path):
+    whole = load_file(trained / "best" / "model.safetensors")
+    begun = {"model": {"init": str(trained)}, "max_steps": 1, "schedule": {"learning_rate": 1e-9}}
+    run(shards, tmp_path / "without", **begun, plato={"num_latents": 0})
+    without = load_file(tmp_path / "without" / "last" / "model.safetensors")
+    assert "latents.weight" not in without
+    torch.testing.assert_close(without["tokens.weight"], whole["tokens.weight"])
+    begun["model"] = {"init": str(tmp_path / "without")}
+    run(shards, tmp_path / "again", **begun)
+    again = load_file(tmp_path / "again" / "last" / "model.safetensors")
+    torch.testing.assert_close(again["tokens.weight"], whole["tokens.weight"])
+    assert again["latents.weight"].shape == whole["latents.weight"].shape
+    assert not torch.allclose(again["latents.weight"], whole["latents.weight"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"plato": {"num_latents": 5}}, "expected plato.num_latents 3 or 0, found 5"),
+        (
+            {"plato": {"latent_visible_to_context": False}},
+            "expected plato.latent_visible_to_context True, as it was trained, found False",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(shards, trained, tmp_path, changes, said):
+    with pytest.raises(UserError, match=said):
+        run(shards, tmp_path / "other", model={"init": str(trained)}, **changes)
+
+
+def test_rows_longer_than_the_table_of_positions_are_refused(shards, tmp_path):
+    with pytest.raises(UserError, match="at most the model's 20 positions"):
+        run(shards, tmp_path / "other", model={"max_positions": 20})
+
+
+def test_a_negative_of_the_batch_needs_a_neighbour(shards, tmp_path):
+    changes = {"negatives": "in_batch"}
+    with pytest.raises(UserError, match="expected two examples or more in a batch"):
+        run(
+            shards,
+            tmp_path / "other",
+            plato=changes,
+            batch={"max_micro_batch_size": 1, "accumulation_steps": 1},
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--plato.num_latents", "2", "--direction", "backward"], "plato needs direction forward"),
+        (["--plato.num_latents", "2", "--batch.layout", "tree"], "plato needs batch.layout packed"),
+        (
+            ["--plato.num_latents", "2", "--plato.bidirectional_context", "false"],
+            "needs plato.num_latents 0",
+        ),
+    ],
+)
+def test_settings_that_contradict_one_another_are_refused(words, said, capsys):
+    given = ["--output", "x", "--data.shards", "y", "--schedule.learning_rate", "1e-3", *words]
+    with pytest.raises(SystemExit):
+        parse_config(TrainConfig, given, prog="train")
+    assert said in capsys.readouterr().err
