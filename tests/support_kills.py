@@ -1,38 +1,23 @@
 """A command that dies at a chosen call of one of its functions, as if the system had killed it."""
 
-import subprocess
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from itertools import count
 from pathlib import Path
+from typing import Any
+
+from support_forks import ForkedProcess, start_forked
 
 ROOT = Path(__file__).parent.parent
-
-_PROGRAM = """
-import os, signal, sys
-from importlib import import_module
-
-main, module, path, number = sys.argv[1:5]
-run = import_module(main).main
-*owners, name = path.split(".")
-owner = import_module(module)
-for part in owners:
-    owner = getattr(owner, part)
-function = getattr(owner, name)
-calls = 0
-
-def killed(*args, **keywords):
-    global calls
-    calls += 1
-    if calls == int(number):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return function(*args, **keywords)
-
-setattr(owner, name, killed)
-run(sys.argv[5:])
-"""
+TESTS = Path(__file__).parent
+IMPORTED = ("data_prep.extract_local", "data_prep.purging.command")
+"""What the commands of `run_until_killed` import."""
 
 
-def run_until_killed(command: str, call: str, argv: Sequence[str]) -> "subprocess.Popen[bytes]":
+def run_until_killed(command: str, call: str, argv: Sequence[str]) -> ForkedProcess:
     """Start a command that dies at the beginning of the n-th call of a function.
 
     Args:
@@ -41,7 +26,37 @@ def run_until_killed(command: str, call: str, argv: Sequence[str]) -> "subproces
         argv: of the command.
 
     Returns:
-        The process, in a group of its own.
+        The process, to which the imports are given.
     """
-    program = [sys.executable, "-c", _PROGRAM, command, *call.split(), *argv]
-    return subprocess.Popen(program, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True)
+    paths = {"PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}", "OMP_NUM_THREADS": "1"}
+    return start_forked(
+        "support_kills",
+        [command, *call.split(), *argv],
+        folder=ROOT,
+        environment={**os.environ, **paths},
+        imported=IMPORTED,
+    )
+
+
+def _kill_at(module: str, path: str, number: int) -> None:
+    """Let the process die at the beginning of the n-th call of a function."""
+    *owners, name = path.split(".")
+    owner: Any = import_module(module)
+    for part in owners:
+        owner = getattr(owner, part)
+    function = getattr(owner, name)
+    calls = count(1)
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **options)
+
+    setattr(owner, name, killed)
+
+
+if __name__ == "__main__":
+    main, module, path, number, *words = sys.argv[1:]
+    run = import_module(main).main
+    _kill_at(module, path, int(number))
+    run(words)

@@ -4,12 +4,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from support_forks import ForkedProcess, start_forked
 from tokenizers import pre_tokenizers
 
 from dialogpt.command_line import parse_config
@@ -170,6 +171,32 @@ def train_here(settings: dict[str, Any], folder: Path) -> int:
     path = folder / f"{Path(settings['output']).name}.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return train(*parse_config(TrainConfig, ["--config", str(path)], prog="train"))
+
+
+def start_training(
+    settings: dict[str, Any], folder: Path, *, ranks: Mapping[str, str] | None = None
+) -> ForkedProcess:
+    """Start training in a process of its own, which need not import anything.
+
+    Args:
+        settings: of the run.
+        folder: to write them in, and to run in.
+        ranks: variables that tell a rank of several who it is.
+    """
+    _, _, module, *words = train_command(settings, folder)
+    return start_forked(
+        module, words, folder=folder, environment={**environment(), **(ranks or {})}
+    )
+
+
+def train_forked(settings: dict[str, Any], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Train in a process that need not import anything, and wait for the end."""
+    process = start_training(settings, folder)
+    _, said = process.communicate(timeout=240)
+    assert process.returncode is not None
+    return subprocess.CompletedProcess(
+        train_command(settings, folder), process.returncode, "", said
+    )
 
 
 def run_training(

@@ -16,6 +16,7 @@ from support_train import (
     run_training,
     short_dialogues,
     tiny_settings,
+    train_forked,
     train_here,
     write_shards,
     write_split,
@@ -124,7 +125,7 @@ def test_validation_numbers_are_sums_over_the_split_divided_once(trained):
 def test_a_finished_run_says_so_and_does_nothing(trained, folder):
     run, settings, _ = trained
     before = (run / "metrics.jsonl").read_bytes()
-    again = run_training(settings, folder)
+    again = train_forked(settings, folder)
     assert again.returncode == 0
     assert "training is finished: step 8 was the last" in again.stderr
     assert (run / "metrics.jsonl").read_bytes() == before
@@ -134,7 +135,7 @@ def test_two_processes_do_not_train_in_one_folder(trained, folder):
     run, settings, _ = trained
     with (run / ".lock").open("w") as holder:
         fcntl.lockf(holder, fcntl.LOCK_EX)  # held by this process, so another one must start
-        second = run_training(settings, folder)
+        second = train_forked(settings, folder)
     assert second.returncode == 1
     assert "another run is at work in this folder" in second.stderr
 
@@ -230,7 +231,7 @@ def test_early_stopping_ends_the_run(folder, caplog):
 
 
 def test_missing_shards_end_the_command_with_a_message_and_exit_code_1(folder):
-    finished = run_training(tiny_settings(folder / "absent", folder / "a"), folder)
+    finished = train_forked(tiny_settings(folder / "absent", folder / "a"), folder)
     assert finished.returncode == 1
     assert "Traceback" not in finished.stderr
     assert "run `python -m data_prep shards` first" in finished.stderr

@@ -152,7 +152,7 @@ def test_killed_at_a_call_and_started_again_is_as_never_killed(
     argv = command(dumps, tmp_path / "out", *options)[4:]
     killed = run_until_killed("data_prep.extract", call, argv)
     _, errors = killed.communicate()
-    assert killed.returncode == -signal.SIGKILL, errors.decode()
+    assert killed.returncode == -signal.SIGKILL, errors
     assert run_extract(dumps, tmp_path / "out", *NO_FILTERS, *options) == 0
     assert results_of(tmp_path / "out") == expected
 
@@ -165,7 +165,7 @@ def test_killed_when_the_rejects_have_their_second_names_it_goes_on(
     argv = command(dumps, tmp_path / "out", *options)[4:]
     killed = run_until_killed("data_prep.extract", "data_prep.extract_run keep_out 1", argv)
     _, errors = killed.communicate()
-    assert killed.returncode == -signal.SIGKILL, errors.decode()
+    assert killed.returncode == -signal.SIGKILL, errors
     for name in ("out", "fresh"):
         assert run_extract(dumps, tmp_path / name, *NO_FILTERS, *options) == 0
     assert results_of(tmp_path / "out") == results_of(tmp_path / "fresh")

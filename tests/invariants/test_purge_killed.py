@@ -201,7 +201,7 @@ def test_killed_by_the_system_at_a_call_and_started_again_is_as_never_killed(
     words = words_of(folder)
     killed = run_until_killed("data_prep.purging.command", call, words)
     _, errors = killed.communicate()
-    assert killed.returncode == -signal.SIGKILL, errors.decode()
+    assert killed.returncode == -signal.SIGKILL, errors
     check_that_nobody_reads_half(folder, tree(made), purged)
     assert run(words) == 0
     assert tree(folder) == purged

@@ -18,8 +18,8 @@ from support_train import (
     launch_command,
     merged,
     run_to_end,
-    run_training,
     tiny_settings,
+    train_forked,
     write_shards,
 )
 from transformers import GPT2LMHeadModel
@@ -71,7 +71,7 @@ def with_fsdp(settings, folder):
 
 
 def alone(settings, folder):
-    finished = run_training(settings, folder)
+    finished = train_forked(settings, folder)
     return finished.returncode, finished.stderr
 
 

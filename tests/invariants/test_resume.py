@@ -16,8 +16,10 @@ from support_train import (
     merged,
     run_to_end,
     run_training,
+    start_training,
     tiny_settings,
     train_command,
+    train_forked,
     write_shards,
 )
 
@@ -42,10 +44,6 @@ def assert_same_run(broken, unbroken):
         assert one.keys() == other.keys()
         for name, weight in one.items():
             assert torch.equal(other[name], weight), f"{link}: {name}"
-
-
-def start(settings, folder):
-    return start_command(train_command(settings, folder), folder)
 
 
 def start_command(command, folder):
@@ -101,7 +99,7 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_metrics(
     output = folder / f"killed-{num_workers}"
     settings = merged(tiny_settings(folder / "shards", output), CHANGES)
     settings = merged(settings, {"data": {"num_workers": num_workers}})
-    process = start(settings, folder)
+    process = start_training(settings, folder)
     wait_for_checkpoint(process, output, first_checkpoint)
     process.kill()
     process.communicate()
@@ -109,7 +107,7 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_metrics(
     assert process.returncode == -signal.SIGKILL
     assert not (output / "checkpoints" / "step-00000048").exists()
     leave_half_a_checkpoint(output)
-    resumed = run_training(settings, folder)
+    resumed = train_forked(settings, folder)
     assert resumed.returncode == 0, resumed.stderr
     assert "Going on after step" in resumed.stderr
     assert_same_run(output, unbroken)
@@ -121,7 +119,7 @@ def test_a_signal_finishes_the_step_and_saves_and_the_same_command_goes_on(
 ):
     output = folder / f"stopped-{exit_code}"
     settings = merged(tiny_settings(folder / "shards", output), CHANGES)
-    process = start(settings, folder)
+    process = start_training(settings, folder)
     wait_for_checkpoint(process, output, 4)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
@@ -130,7 +128,7 @@ def test_a_signal_finishes_the_step_and_saves_and_the_same_command_goes_on(
     state = json.loads((output / "last" / ".." / "state.json").read_text())
     assert f"Stopped by a signal after step {state['progress']['step']}," in errors
     if number == signal.SIGTERM:  # how a run goes on does not depend on the signal
-        resumed = run_training(settings, folder)
+        resumed = train_forked(settings, folder)
         assert resumed.returncode == 0, resumed.stderr
         assert_same_run(output, unbroken)
 
@@ -141,6 +139,18 @@ def command_of(way, settings, folder):
         return train_command(settings, folder, num_ranks=2)
     options = ["--num_processes", "2", "--main_process_port", free_port()]
     return launch_command(settings, folder, "fsdp.yaml", *options)
+
+
+def start_ranks(way, settings, folder):
+    """The same two ranks: forked, as torchrun starts them, or by the launcher that starts them."""
+    if way != "ddp":
+        return [start_command(command_of(way, settings, folder), folder)]
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    sizes = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    return [
+        start_training(settings, folder, ranks=address | sizes | {"RANK": n, "LOCAL_RANK": n})
+        for n in ("0", "1")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -156,15 +166,17 @@ def test_two_ranks_with_workers_go_on_to_the_same_weights_and_metrics(folder, wa
     }
     whole = run_to_end(command_of(way, settings["unbroken"], folder), folder)
     assert whole.returncode == 0, whole.stderr
-    process = start_command(command_of(way, settings["killed"], folder), folder)
-    wait_for_checkpoint(process, outputs["killed"], 8)
-    # The launcher, its ranks, each in a session of its own, and their workers: as a power cut does.
-    launcher = psutil.Process(process.pid)
-    for one in [launcher, *launcher.children(recursive=True)]:
-        one.kill()
-    process.communicate(timeout=60)
+    started = start_ranks(way, settings["killed"], folder)
+    wait_for_checkpoint(started[0], outputs["killed"], 8)
+    # Launcher, ranks, each in a session of its own, and their workers: as a power cut does.
+    for process in [psutil.Process(process.pid) for process in started]:
+        for one in [process, *process.children(recursive=True)]:
+            one.kill()
+    for process in started:
+        process.communicate(timeout=60)
     assert not (outputs["killed"] / "checkpoints" / "step-00000048").exists()
-    resumed = run_to_end(command_of(way, settings["killed"], folder), folder)
-    assert resumed.returncode == 0, resumed.stderr
-    assert "Going on after step" in resumed.stderr
+    resumed = start_ranks(way, settings["killed"], folder)
+    said = "\n".join(process.communicate(timeout=240)[1] for process in resumed)
+    assert {process.returncode for process in resumed} == {0}, said
+    assert "Going on after step" in said
     assert_same_run(outputs["killed"], outputs["unbroken"])

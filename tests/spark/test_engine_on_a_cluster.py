@@ -106,6 +106,7 @@ def executors(spark: Any) -> set[str]:
     }
 
 
+@pytest.mark.slow  # the dumps of the tests above have all that is in real ones, and more
 @needs_real_dumps
 @pytest.mark.real_data
 def test_real_dumps_give_the_same_files(spark: Any, tmp_path: Path) -> None:

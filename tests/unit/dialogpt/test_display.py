@@ -39,7 +39,7 @@ def test_the_table_shows_turns_ranks_and_scores_the_reply_marked() -> None:
 def test_own_scores_stand_under_each_reply_and_dropped_ones_below_all() -> None:
     shown = response(["Hi!"], ["you idiot", "fine"])
     for n, hypothesis in enumerate(shown.hypotheses):
-        hypothesis.scores |= {"coherence": 0.123456, "length_normalized_log_prob": -1.5 - n}
+        hypothesis.scores |= {"kindness": 0.123456, "length_normalized_log_prob": -1.5 - n}
         hypothesis.scores["score"] = 1.25e9
     dropped = FilteredHypothesis(
         hypothesis=shown.hypotheses[0], objection=Objection(reason="phrase", detail="idiot")
@@ -48,9 +48,9 @@ def test_own_scores_stand_under_each_reply_and_dropped_ones_below_all() -> None:
     assert format_table(one, title="T").split("\n\n")[1].splitlines() == [
         "  rank     score   forward  backward by length  reply (log-probabilities in nats)",
         ">    1   1.2e+09     -2.25   -201.50     -2.50  fine",
-        "        coherence 0.1235",
+        "        kindness 0.1235",
         "     x   1.2e+09     -1.25   -200.50     -1.50  you idiot [cut]",
-        "        coherence 0.1235",
+        "        kindness 0.1235",
         "        dropped: phrase (idiot)",
     ]
     none = replace(one, hypotheses=[], fallback="Ask me another.")

@@ -95,7 +95,11 @@ def stand_ins(tmp_path: Path) -> Callable[[Path], Path]:
 
 @needs_real_dumps
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize(
+    "name",
+    # A month of 130,000 instances takes longer than all the others together.
+    [pytest.param(name, marks=pytest.mark.slow) if name > "2007" else name for name in REAL],
+)
 def test_real_month_gives_the_instances_of_the_release(
     name: str, stand_ins: Callable[[Path], Path]
 ) -> None:
