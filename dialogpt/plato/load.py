@@ -67,7 +67,7 @@ def read_source(model: ModelConfig, plato: PlatoConfig, *, vocab_size: int) -> S
     """
     if model.init == "scratch":
         return Source(name="scratch", sizes=_new_sizes(model, plato, vocab_size))
-    folder = Path(resolve_model_folder(model.init))
+    folder = _on_disk(resolve_model_folder(model.init))
     source = _plato_source(folder) if is_plato(folder) else _other_source(folder, plato)
     if source.sizes.vocab_size != vocab_size:
         raise UserError(
@@ -97,6 +97,26 @@ def build_plato(
     if source.weights is not None:
         _take(model, source)
     return model
+
+
+def _on_disk(name: str) -> Path:
+    """The folder of a model; a name on the hub is fetched."""
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE]))
+        if not (folder / WEIGHTS_FILE).is_file():
+            # The older format; read by what knows tensors and nothing else.
+            folder = Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, "*.bin"]))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise UserError(
+            f"model.init {name!r}: expected a folder, or a name on the hub; there is no such "
+            f"folder, and the hub said: {error}"
+        ) from error
+    return folder
 
 
 def load_plato(folder: Path, *, compiled: bool = False) -> PlatoModel:
