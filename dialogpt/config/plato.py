@@ -15,7 +15,7 @@ class SequenceConfig:
     """How a context, knowledge and a response become a row of tokens."""
 
     max_context_tokens: int = 256
-    """Of context and knowledge together, ends of utterances included; the last ones stay."""
+    """Of a context, and of its knowledge, ends of utterances included; the last ones stay."""
     max_turn_tokens: int = 50
     """Of an utterance of the context; its last ones stay. 0 sets no limit."""
     max_turns: int = 15
@@ -45,7 +45,8 @@ class SequenceConfig:
     @property
     def longest_row(self) -> int:
         """Latent, context with knowledge, and the response between its two control tokens."""
-        return 1 + self.max_context_tokens + self.max_response_tokens + 2
+        knowledge = self.max_context_tokens if self.max_knowledge_sentences else 0
+        return 1 + self.max_context_tokens + knowledge + self.max_response_tokens + 2
 
 
 @dataclass(frozen=True, kw_only=True)
