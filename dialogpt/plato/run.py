@@ -37,6 +37,7 @@ from dialogpt.train.start import (
 )
 from dialogpt.train.state import Identity
 from dialogpt.train.trainer import TrainerParts
+from dialogpt.wordpiece import MASK, WordPieceTokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,10 @@ def _build(
     accelerator, manifest = start.accelerator, start.manifests["train"]
     tokenizer_folder = Path(config.data.shards) / "tokenizer"
     seed_everything(config.seed)  # without the rank: all ranks begin with the same weights
-    model = build_model(config, plato, manifest, start.checkpoint)
     tokenizer = load_tokenizer(str(tokenizer_folder))
+    model = build_model(config, plato, manifest, start.checkpoint)
+    if plato.mask_from_vocabulary and start.checkpoint is None:
+        take_mask_of(model, tokenizer)
     loaders = {
         split: example_loader(
             config,
@@ -148,6 +151,23 @@ def build_model(
         )
     compiled = config.compile and torch.cuda.is_available()
     return build_plato(source, plato, dropout=begun.dropout, compiled=compiled)
+
+
+def take_mask_of(model: PlatoModel, tokenizer: Tokenizer) -> None:
+    """Let [M] begin as the vocabulary's own mask.
+
+    Raises:
+        UserError: there is none, or the model has no [M].
+    """
+    pieces = tokenizer.pieces if isinstance(tokenizer, WordPieceTokenizer) else []
+    if MASK not in pieces or not model.has_latent:
+        raise UserError(
+            f"plato.mask_from_vocabulary: expected a model with a latent and a vocabulary with "
+            f"{MASK}, as BERT's, found {model.network.sizes.num_latents} latents and a tokenizer "
+            f"of the kind {tokenizer.kind}; set it false"
+        )
+    with torch.no_grad():
+        model.network.mask.copy_(model.network.tokens.weight[pieces.index(MASK)])
 
 
 def _require_tokenizer(begun: ModelConfig, manifest: Manifest) -> None:

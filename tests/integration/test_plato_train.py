@@ -8,13 +8,16 @@ import torch
 import yaml
 from safetensors.torch import load_file
 from support_train import byte_tokenizer, made_up_dialogues, merged, tiny_settings, write_split
+from support_wordpiece import PIECES, wordpiece_tokenizer
 
 from dialogpt.command_line import UserError, parse_config
 from dialogpt.config.training import TrainConfig
 from dialogpt.plato.load import load_plato
-from dialogpt.plato.run import train
+from dialogpt.plato.run import take_mask_of, train
 from dialogpt.plato.trainer import PlatoTrainer
 from dialogpt.run_log import read_metrics
+from dialogpt.wordpiece import MASK
+from tests.support_plato import model
 
 CHANGES = {
     "model": {"max_positions": 64, "dropout": 0.1},
@@ -173,3 +176,15 @@ def test_settings_that_contradict_one_another_are_refused(words, said, capsys):
     with pytest.raises(SystemExit):
         parse_config(TrainConfig, given, prog="train")
     assert said in capsys.readouterr().err
+
+
+def test_a_mask_of_the_vocabulary_needs_one(shards, tmp_path):
+    with pytest.raises(UserError, match="found 3 latents and a tokenizer of the kind gpt2"):
+        run(shards, tmp_path / "other", plato={"mask_from_vocabulary": True})
+
+
+def test_a_mask_of_the_vocabulary_is_its_row(tmp_path):
+    tokenizer = wordpiece_tokenizer()
+    plato = model(dtype=torch.float32, vocab_size=len(PIECES))
+    take_mask_of(plato, tokenizer)
+    assert torch.equal(plato.network.mask, plato.network.tokens.weight[PIECES.index(MASK)])

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 from accelerate.commands.config.config_args import load_config_from_file
-from support_train import ROOT
+from support_train import ROOT, merged
 
 from dialogpt.command_line import parse_config
 from dialogpt.config.decoding import DecodeConfig
@@ -13,6 +13,7 @@ from dialogpt.config.training import TrainConfig
 
 CONFIGS = ROOT / "configs"
 TRAIN = sorted((CONFIGS / "train").glob("*.yaml"))
+PLATO = sorted((CONFIGS / "train" / "plato").glob("*.yaml"))
 DECODE = sorted((CONFIGS / "decode").glob("*.yaml"))
 ACCELERATE = sorted((CONFIGS / "accelerate").glob("*.yaml"))
 
@@ -24,7 +25,30 @@ def load(path, *options):
     return parse_config(TrainConfig, ["--config", str(path), *options], prog="train")
 
 
-@pytest.mark.parametrize("path", TRAIN, ids=lambda path: path.stem)
+# Table 5 of arXiv:1910.07931: blocks, whether the context is seen whole, whether its dialogue
+# pre-training comes before it, latents.
+TABLE_5 = {
+    "1.1": ("bert", True, False, 0),
+    "1.2": ("gpt2", False, False, 0),
+    "1.3": ("gpt2", True, False, 0),
+    "2.1": ("gpt2", True, True, 0),
+    "2.2": ("bert", True, True, 0),
+    "3.1": ("bert", True, True, 20),
+}
+
+
+@pytest.mark.parametrize("path", PLATO[1:], ids=lambda path: path.stem)
+def test_plato_configs_are_those_of_table_5(path):
+    config, _ = load(path)
+    assert config.plato is not None
+    blocks, sees_all, is_pretrained, num_latents = TABLE_5[path.stem.removeprefix("table5_")]
+    assert config.plato.num_latents == num_latents
+    assert config.plato.bidirectional_context == sees_all
+    assert config.model.init.startswith("runs/plato-pretrain") == is_pretrained
+    assert ("gpt2" in config.data.shards) == (blocks == "gpt2")
+
+
+@pytest.mark.parametrize("path", [*TRAIN, *PLATO], ids=lambda path: path.stem)
 def test_train_configs_load_and_every_value_comes_through(path):
     config, resolved = load(path)
     assert config.direction == ("backward" if "backward" in path.stem else "forward")
@@ -32,7 +56,7 @@ def test_train_configs_load_and_every_value_comes_through(path):
     written, kept = yaml.safe_load(path.read_text()), yaml.safe_load(resolved)
     for key, value in written.items():
         if isinstance(value, dict):
-            assert {name: kept[key][name] for name in value} == value
+            assert merged(kept[key], value) == kept[key]
         else:
             assert kept[key] == value
 
@@ -55,10 +79,11 @@ def test_accelerate_configs_load_and_leave_the_precision_to_the_run(path):
 def test_no_config_is_missing_and_none_is_overlooked():
     backward = {f"backward_{size}" for size in ("demo", "small", "medium")}
     assert {path.stem for path in TRAIN} == {*TABLE_1, *backward, "demo", "mmi_rl"}
+    assert {path.stem for path in PLATO} == {"pretrain", *(f"table5_{row}" for row in TABLE_5)}
     names = {"one_cpu", "one_gpu", "many_gpus", "many_nodes", "fsdp"}
     assert {path.stem for path in ACCELERATE} == names
     found = {p for p in CONFIGS.rglob("*.yaml") if p.parent.name != "data"}
-    assert found == {*TRAIN, *DECODE, *ACCELERATE}
+    assert found == {*TRAIN, *PLATO, *DECODE, *ACCELERATE}
 
 
 @pytest.mark.parametrize(("size", "expected"), TABLE_1.items())
