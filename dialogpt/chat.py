@@ -22,8 +22,8 @@ from dialogpt.decode.conversation import (
 )
 from dialogpt.decode.display import format_table
 from dialogpt.decode.output import refuse_to_overwrite
-from dialogpt.decode.respond import build_responder
 from dialogpt.decode.terminal import ReplyLine, line_reader
+from dialogpt.responders import build_responder
 from dialogpt.text import clean_turn
 
 YOUR_PROMPT = "you> "
@@ -58,11 +58,10 @@ def talk(config: ChatConfig) -> None:
         SystemExit: in a pipe, a line could not be answered; the others were.
     """
     responder, settings = build_responder(config)
-    num_candidates = config.generation.num_hypotheses
     chat = Chat(
         Conversation(responder=responder, budget=history_budget(responder)),
         settings=settings,
-        thinking="" if responder.can_stream else f"(choosing among {num_candidates})",
+        thinking="" if responder.can_stream else f"(choosing among {responder.num_candidates})",
     )
     chat.run()
     if chat.num_refused and not chat.is_terminal:

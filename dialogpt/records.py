@@ -183,12 +183,14 @@ class Hypothesis:
         finished: whether the model ended the turn, or the length limit did.
         scores: name -> value; higher is better for all. `forward_log_prob` is
             log p(reply | context), `backward_log_prob` log p(source | reply), both in nats.
+        latent: the value of the latent variable that spoke; None for a model without one.
     """
 
     text: str
     token_ids: list[int]
     finished: bool
     scores: dict[str, float]
+    latent: int | None = None
 
     @property
     def num_tokens(self) -> int:

@@ -120,13 +120,14 @@ class ResponderConfig:
 
     model: str = LATEST_MODEL
     """Forward model: a folder of a training run (its best model is taken), a folder in Hugging Face
-    format, or a name on the hub. Without it: what `make train` trained last."""
+    format, or a name on the hub; GPT-2 or PLATO, as the folder says. Without it: what `make train`
+    trained last."""
     backward_model: str = ""
     """Backward model, named likewise. Empty: the folder backward beside a --model that is called
     forward, as `make train` leaves them."""
     mmi: bool = False
     """Rerank by the backward model; otherwise hypotheses are ranked by forward log-probability, of
-    beam search over length^length_penalty."""
+    beam search over length^length_penalty, and those of a PLATO with latents by their coherence."""
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     """Finding hypotheses."""
     mmi_options: MmiConfig = field(default_factory=MmiConfig)
@@ -172,7 +173,8 @@ class DecodeConfig(ResponderConfig):
     contexts: str = ""
     """File of contexts, "-" for standard input. Empty: turns are typed at a prompt."""
     contexts_format: ContextsFormat | Literal["auto"] = "auto"
-    """jsonl: a line is {"turns": ["...", ...]} or a list of turns, oldest first. tsv: DialoGPT's,
+    """jsonl: a line is {"turns": ["...", ...]} or a list of turns, oldest first; a PLATO reads
+    "speakers" and "knowledge" beside them. tsv: DialoGPT's,
     turns joined by " EOS ", then a tab and replies, which are not read. text: one turn a line,
     blank lines between contexts. auto: by the file's ending, else by its first line."""
     has_weights: bool = False

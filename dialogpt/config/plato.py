@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from dialogpt.config.shared import require
+from dialogpt.config.shared import Precision, require
 
 BlockKind = Literal["bert", "gpt2"]
 LatentSample = Literal["soft", "straight_through", "sample"]
@@ -107,3 +107,29 @@ class PlatoConfig:
             "plato.bidirectional_context false needs plato.num_latents 0: what recognises a latent "
             "must see context and response whole",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureConfig:
+    """How probable a PLATO finds the responses of a split, by its latent and over all of them."""
+
+    model: str
+    """Run folder (its best model is taken) or model folder."""
+    shards: str
+    """Folder that `python -m data_prep shards` wrote with the model's tokenizer."""
+    split: Literal["train", "valid", "test"] = "test"
+    """Which of its splits."""
+    examples: Literal["last", "all"] = "last"
+    """As in training."""
+    max_dialogues: int = 0
+    """Measure on the first so many dialogues; 0 takes all."""
+    micro_batch_tokens: int = 16384
+    """Most tokens computed at once."""
+    precision: Precision = "auto"
+    """auto takes bf16 where the hardware has it, and fp32 on a CPU."""
+    output: str = ""
+    """JSON file for the numbers; empty: only print."""
+
+    def __post_init__(self) -> None:
+        require(self.max_dialogues >= 0, "max_dialogues must be >= 0")
+        require(self.micro_batch_tokens >= 1, "micro_batch_tokens must be >= 1")

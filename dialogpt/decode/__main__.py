@@ -14,10 +14,12 @@ from tqdm import tqdm
 
 from dialogpt.command_line import parse_config, run_command
 from dialogpt.config.decoding import DecodeConfig
-from dialogpt.decode.contexts import read_contexts, typed_contexts
+from dialogpt.decode.context_formats import GivenContext
+from dialogpt.decode.contexts import read_given_contexts, typed_contexts
 from dialogpt.decode.display import format_line, format_table
 from dialogpt.decode.output import ResponseWriter, output_format_of, refuse_to_overwrite
-from dialogpt.decode.respond import Responder, Response, build_responder
+from dialogpt.decode.response import AnyResponder, Response
+from dialogpt.responders import build_responder
 
 
 def main() -> None:
@@ -47,6 +49,12 @@ def decode(config: DecodeConfig) -> None:
     else:
         responses = _answered(responder, contexts, batch_contexts=config.batch_contexts)
         num_contexts = len(contexts)
+        num_known = sum(bool(context.knowledge) for context in contexts)
+        if num_known and not responder.reads_knowledge:
+            print(
+                f"The knowledge of {num_known} contexts is not read: the model takes none",
+                file=sys.stderr,
+            )
     counts = _FilterCounts()
     output_format = output_format_of(config.output, config.output_format)
     writer = (
@@ -71,11 +79,11 @@ def decode(config: DecodeConfig) -> None:
         print(f"Wrote {output} ({output_format})", file=sys.stderr)
 
 
-def _contexts(config: DecodeConfig) -> list[list[str]] | None:
+def _contexts(config: DecodeConfig) -> list[GivenContext] | None:
     """The contexts of the file; None where they are typed."""
     if not config.contexts:
         return None
-    return read_contexts(
+    return read_given_contexts(
         config.contexts,
         contexts_format=config.contexts_format,
         has_weights=config.has_weights,
@@ -114,7 +122,7 @@ class _FilterCounts:
 
 
 def _answered(
-    responder: Responder, contexts: list[list[str]], *, batch_contexts: int
+    responder: AnyResponder, contexts: list[GivenContext], *, batch_contexts: int
 ) -> Iterator[Response]:
     """The responses to contexts of a file, in order, with a progress bar on a terminal."""
     # disable=None: in a pipe or a log file there is none to draw over.
@@ -126,7 +134,7 @@ def _answered(
             yield from responses
 
 
-def _prompted(responder: Responder) -> Iterator[Response]:
+def _prompted(responder: AnyResponder) -> Iterator[Response]:
     """The responses to contexts that are typed."""
     for context_index, turns in zip(count(), typed_contexts(sys.stdin, sys.stderr)):
         yield responder.respond(turns, context_index=context_index)

@@ -20,21 +20,23 @@ _NONE = float("-inf")
 
 
 def beam_search(
-    steps: Steps, restrictions: Restrictions, *, num_contexts: int
+    steps: Steps, restrictions: Restrictions, *, num_contexts: int, num_wanted: int | None = None
 ) -> list[list[GeneratedReply]]:
     """The B best replies of each context, best first; fewer if there are not so many.
 
     A context is done when it has B finished replies and no beginning can still become better than
-    the worst of them. Replies that max_new_tokens cut are taken only where finished ones lack: they
-    are beginnings of replies.
+    the worst of them, or than the last one that is wanted. Replies that max_new_tokens cut are
+    taken only where finished ones lack: they are beginnings of replies.
 
     Args:
         steps: B rows a context.
         restrictions: what a reply may not hold.
         num_contexts: C.
+        num_wanted: of each context's replies; those behind them need not be the best. None: B.
     """
     generation = restrictions.generation
     beams, longest = generation.beam_size, generation.max_new_tokens
+    last = (num_wanted or beams) - 1
     device = steps.logits.device
     found = _Found.nothing(num_contexts, beams, longest, device=device)
     alive = _Alive.start(num_contexts, beams, longest, device=device)
@@ -44,7 +46,7 @@ def beam_search(
             break
         if (step + 1) % CHECK_EVERY == 0:
             best = alive.log_probs.amax(dim=1) / longest**generation.length_penalty
-            goes_on = (best > found.scores[alive.contexts].amin(dim=1)).nonzero()[:, 0]
+            goes_on = (best > found.scores[alive.contexts, last]).nonzero()[:, 0]
             if len(goes_on) == 0:
                 break
             if len(goes_on) < len(alive.contexts):

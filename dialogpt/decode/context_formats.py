@@ -1,6 +1,7 @@
 r"""What a file of contexts may look like, and the turns in it.
 
-jsonl   {"turns": ["...", ...]}, {"context": [...]} or a list of turns a line, oldest first
+jsonl   {"turns": ["...", ...]}, {"context": [...]} or a list of turns a line, oldest first; an
+        object may have "speakers", one a turn, and "knowledge", sentences
 tsv     DialoGPT's SOURCE<TAB>TARGET: the turns of SOURCE are the context, and every TARGET is a
         reply that the model should not see. SOURCE alone does too, and so do the lines of the
         release's extraction (ids of comments first) and of DSTC-7 (seven fields)
@@ -12,12 +13,13 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from dialogpt.config.decoding import ContextsFormat
 from dialogpt.dialogue_text import split_turns, weight_and_text
-from dialogpt.records import RecordError, json_lines
+from dialogpt.records import UNKNOWN_SPEAKER, RecordError, json_lines
 from dialogpt.text import clean_turn
 
 EXPECTED_JSON = 'expected {"turns": ["...", ...]} or a list of turns, oldest first'
@@ -36,6 +38,22 @@ _DSTC7_START = "START"
 _SHOWN_CHARACTERS = 60
 _SHOWN_KEYS = 5
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GivenContext:
+    """A context with what else is known about it.
+
+    Attributes:
+        turns: texts, oldest first; at least one.
+        speakers: who said each, one small integer a turn, UNKNOWN_SPEAKER where nobody knows; empty
+            where nobody knows any.
+        knowledge: sentences that the reply may draw on.
+    """
+
+    turns: tuple[str, ...]
+    speakers: tuple[int, ...] = ()
+    knowledge: tuple[str, ...] = ()
 
 
 def recognise(
@@ -64,15 +82,15 @@ def recognise(
     return "text", "because its first line is neither JSON nor has a tab"
 
 
-def parse_jsonl(text: str, name: str) -> list[list[str]]:
-    """The cleaned turns of each line that is not blank.
+def parse_jsonl(text: str, name: str) -> list[GivenContext]:
+    """The context of each line that is not blank, its texts cleaned.
 
     Raises:
         RecordError: a line is not a context; the message names the file and the line. So for the
             other formats.
     """
     return [
-        _turns_of(value, where=f"{name}:{line_number}")
+        _context_of(value, where=f"{name}:{line_number}")
         for line_number, value in json_lines(io.StringIO(text), name)
     ]
 
@@ -151,6 +169,51 @@ def _without_weight(turn: str, *, where: str) -> str:
             f"{turn[:_SHOWN_CHARACTERS]!r}; mend it, or leave out --has_weights"
         )
     return found[1]
+
+
+def _context_of(value: Any, *, where: str) -> GivenContext:
+    turns = _turns_of(value, where=where)
+    if not isinstance(value, dict):
+        return GivenContext(turns=tuple(turns))
+    return GivenContext(
+        turns=tuple(turns),
+        speakers=_speakers_of(value.get("speakers"), len(turns), where=where),
+        knowledge=_knowledge_of(value.get("knowledge"), where=where),
+    )
+
+
+def _speakers_of(value: Any, num_turns: int, *, where: str) -> tuple[int, ...]:
+    """A number for each speaker; numbers and names do, and null for nobody that is known."""
+    if value is None or value == []:
+        return ()
+    is_list = isinstance(value, list) and all(
+        speaker is None or (isinstance(speaker, int | str) and not isinstance(speaker, bool))
+        for speaker in value
+    )
+    if not is_list or len(value) != num_turns:
+        raise RecordError(
+            f'{where}: expected "speakers" to be a list of {num_turns} numbers or names, one a '
+            f"turn, found {json.dumps(value)[:_SHOWN_CHARACTERS]}; mend it, or remove the key"
+        )
+    numbers: dict[int | str, int] = {}
+    return tuple(
+        UNKNOWN_SPEAKER
+        if speaker is None or speaker == UNKNOWN_SPEAKER
+        else numbers.setdefault(speaker, len(numbers))
+        for speaker in value
+    )
+
+
+def _knowledge_of(value: Any, *, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(sentence, str) for sentence in value):
+        raise RecordError(
+            f'{where}: expected "knowledge" to be a list of sentences, found '
+            f"{json.dumps(value, ensure_ascii=False)[:_SHOWN_CHARACTERS]}; mend it, or remove the "
+            "key"
+        )
+    return tuple(cleaned for cleaned in map(clean_turn, value) if cleaned)
 
 
 def _turns_of(value: Any, *, where: str) -> list[str]:

@@ -16,8 +16,14 @@ from typing import Literal, TextIO
 
 from dialogpt.command_line import UserError
 from dialogpt.config.decoding import ContextsFormat
-from dialogpt.decode.context_formats import parse_jsonl, parse_text, parse_tsv, recognise
-from dialogpt.records import RecordError
+from dialogpt.decode.context_formats import (
+    GivenContext,
+    parse_jsonl,
+    parse_text,
+    parse_tsv,
+    recognise,
+)
+from dialogpt.records import UNKNOWN_SPEAKER, RecordError
 from dialogpt.text import clean_turn
 from dialogpt.tokenization import Tokenizer
 
@@ -32,28 +38,60 @@ class Context:
     Attributes:
         turns: cleaned texts, oldest first; at least one.
         turn_ids: token ids of each turn, each ending with the end-of-turn token.
+        speakers: who said each; UNKNOWN_SPEAKER where nobody knows. Empty where nobody knows any.
+        knowledge: cleaned sentences that the reply may draw on.
+        knowledge_ids: token ids of each, without an end.
     """
 
     turns: tuple[str, ...]
     turn_ids: tuple[list[int], ...]
+    speakers: tuple[int, ...] = ()
+    knowledge: tuple[str, ...] = ()
+    knowledge_ids: tuple[list[int], ...] = ()
+
+    @property
+    def replier(self) -> int:
+        """Who is to reply: who spoke before the last speaker, or somebody new where nobody did."""
+        if not self.speakers or self.speakers[-1] == UNKNOWN_SPEAKER:
+            return UNKNOWN_SPEAKER
+        last = self.speakers[-1]
+        others = [s for s in self.speakers if s not in (last, UNKNOWN_SPEAKER)]
+        return others[-1] if others else max(self.speakers) + 1
 
 
-def encode_contexts(tokenizer: Tokenizer, contexts: Sequence[Sequence[str]]) -> list[Context]:
+def encode_contexts(
+    tokenizer: Tokenizer, contexts: Sequence[Sequence[str] | GivenContext]
+) -> list[Context]:
     """Contexts in text and ids.
 
     Raises:
         ValueError: a context has no turns, or a turn has no readable character.
     """
-    cleaned = [tuple(clean_turn(turn) for turn in turns) for turns in contexts]
+    given = [
+        context if isinstance(context, GivenContext) else GivenContext(turns=tuple(context))
+        for context in contexts
+    ]
+    cleaned = [tuple(clean_turn(turn) for turn in context.turns) for context in given]
     for number, turns in enumerate(cleaned):
         if not turns or not all(turns):
             raise ValueError(
-                f"context {number}: expected turns of readable text, found {list(contexts[number])}"
+                f"context {number}: expected turns of readable text, found "
+                f"{list(given[number].turns)}"
             )
-    ids = iter(tokenizer.encode_batch([turn for turns in cleaned for turn in turns]))
+    known = [tuple(filter(None, map(clean_turn, context.knowledge))) for context in given]
+    texts = [
+        text for pieces in zip(cleaned, known, strict=True) for group in pieces for text in group
+    ]
+    ids = iter(tokenizer.encode_batch(texts))
     return [
-        Context(turns=turns, turn_ids=tuple([*next(ids), tokenizer.eos_id] for _ in turns))
-        for turns in cleaned
+        Context(
+            turns=turns,
+            turn_ids=tuple([*next(ids), tokenizer.eos_id] for _ in turns),
+            speakers=context.speakers,
+            knowledge=knowledge,
+            knowledge_ids=tuple(next(ids) for _ in knowledge),
+        )
+        for context, turns, knowledge in zip(given, cleaned, known, strict=True)
     ]
 
 
@@ -84,7 +122,24 @@ def read_contexts(
     has_weights: bool = False,
     turn_separator: str = "",
 ) -> list[list[str]]:
-    """The cleaned turns of each context in a file; `context_formats` shows what it may look like.
+    """The cleaned turns of each context in a file; as `read_given_contexts`, and no more of it."""
+    contexts = read_given_contexts(
+        source,
+        contexts_format=contexts_format,
+        has_weights=has_weights,
+        turn_separator=turn_separator,
+    )
+    return [list(context.turns) for context in contexts]
+
+
+def read_given_contexts(
+    source: str,
+    *,
+    contexts_format: ContextsFormat | Literal["auto"] = "auto",
+    has_weights: bool = False,
+    turn_separator: str = "",
+) -> list[GivenContext]:
+    """Each context in a file, cleaned; `context_formats` shows what it may look like.
 
     Args:
         source: a path, or "-" for standard input.
@@ -111,10 +166,13 @@ def read_contexts(
         _logger.info("%s: read as %s, %s (--contexts_format changes it)", name, found, reason)
     if found == "jsonl":
         contexts = parse_jsonl(text, name)
-    elif found == "tsv":
-        contexts = parse_tsv(text, name, has_weights=has_weights)
     else:
-        contexts = parse_text(text, name, separator=turn_separator)
+        turns = (
+            parse_tsv(text, name, has_weights=has_weights)
+            if found == "tsv"
+            else parse_text(text, name, separator=turn_separator)
+        )
+        contexts = [GivenContext(turns=tuple(given)) for given in turns]
     if not contexts:
         raise UserError(f"{name}: expected contexts, found no line with one")
     return contexts

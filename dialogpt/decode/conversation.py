@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dialogpt.command_line import UserError
-from dialogpt.decode.respond import Responder, Response
+from dialogpt.decode.response import AnyResponder, Response
 from dialogpt.records import write_text
 from dialogpt.text import clean_turn
 
@@ -48,11 +48,11 @@ class HistoryBudget:
     count_tokens: Callable[[str], int]
 
 
-def history_budget(responder: Responder) -> HistoryBudget:
-    """The forward model's window less the room that the longest reply needs."""
+def history_budget(responder: AnyResponder) -> HistoryBudget:
+    """What the responder reads of a context."""
     tokenizer = responder.forward.tokenizer
     return HistoryBudget(
-        num_tokens=responder.forward.window - responder.generation.max_new_tokens,
+        num_tokens=responder.context_budget,
         count_tokens=lambda turn: len(tokenizer.encode_batch([turn])[0]) + 1,
     )
 

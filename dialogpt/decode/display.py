@@ -3,13 +3,14 @@
 import unicodedata
 from collections.abc import Iterator
 
-from dialogpt.decode.respond import Response
+from dialogpt.decode.response import Response
 from dialogpt.records import Hypothesis
 from dialogpt.text import clean_turn
 
 WIDTH = 100
 _HEADINGS = {
     "score": "score",
+    "coherence": "coherence",
     "forward_log_prob": "forward",
     "backward_log_prob": "backward",
     "backward_log_prob_mean": "per token",
@@ -19,12 +20,13 @@ _HEADINGS = {
 _SHOWN_CHARACTERS = 500
 """Of a turn; who gave a longer one has the whole in a file."""
 _SCORE_WIDTH = 10
+_LATENT_WIDTH = 4
 _INDENT = " " * 8
 
 
 def format_line(response: Response) -> str:
     """The last turn and the reply, on one line where they fit."""
-    return _hanging("", f"{_shortened(response.context[-1])} -> {response.text}", indent=4)
+    return hanging("", f"{shortened(response.context[-1])} -> {response.text}", indent=4)
 
 
 def format_table(response: Response, *, title: str) -> str:
@@ -39,13 +41,15 @@ def format_table(response: Response, *, title: str) -> str:
     dropped = response.num_turns_dropped
     lines = [title + (f" ({dropped} oldest turns had no room)" if dropped else "")]
     for number, turn in enumerate(response.context, start=1):
-        lines.append(_hanging(f"  turn {number}: ", _shortened(turn)))
+        lines.append(hanging(f"  turn {number}: ", shortened(turn)))
     candidates = [*response.hypotheses, *(filtered.hypothesis for filtered in response.filtered)]
     columns = [name for name in _HEADINGS if all(name in h.scores for h in candidates)]
-    headings = "".join(f"{_HEADINGS[name]:>{_SCORE_WIDTH}}" for name in columns)
+    has_latent = any(hypothesis.latent is not None for hypothesis in candidates)
+    headings = _latent_cell("z") if has_latent else ""
+    headings += "".join(f"{_HEADINGS[name]:>{_SCORE_WIDTH}}" for name in columns)
     lines += ["", f"  rank{headings}  reply (log-probabilities in nats)"]
     if response.is_fallback:
-        lines.append(_hanging(">       ", f"{response.text} [fallback: no hypothesis was left]"))
+        lines.append(hanging(">       ", f"{response.text} [fallback: no hypothesis was left]"))
     for rank, hypothesis in enumerate(response.hypotheses, start=1):
         lines.append(
             _format_hypothesis(
@@ -55,19 +59,26 @@ def format_table(response: Response, *, title: str) -> str:
     for filtered in response.filtered:
         lines.append(_format_hypothesis(filtered.hypothesis, mark="x", columns=columns))
         objection = filtered.objection
-        lines.append(_hanging(_INDENT, f"dropped: {objection.reason} ({objection.detail})"))
+        lines.append(hanging(_INDENT, f"dropped: {objection.reason} ({objection.detail})"))
     return "\n".join(lines)
 
 
 def _format_hypothesis(hypothesis: Hypothesis, *, mark: str, columns: list[str]) -> str:
-    scores = "".join(f"{_number(hypothesis.scores[name]):>{_SCORE_WIDTH}}" for name in columns)
+    latent = "" if hypothesis.latent is None else _latent_cell(str(hypothesis.latent))
+    numbers = [f"{_number(hypothesis.scores[name]):>{_SCORE_WIDTH}}" for name in columns]
+    scores = latent + "".join(numbers)
     ending = "" if hypothesis.finished else " [cut]"
-    shown = _hanging(f"{mark:>6}{scores}  ", hypothesis.text + ending)
+    shown = hanging(f"{mark:>6}{scores}  ", hypothesis.text + ending)
     others = [f"{name} {v:.4g}" for name, v in hypothesis.scores.items() if name not in _HEADINGS]
-    return shown + ("\n" + _hanging(_INDENT, ", ".join(others)) if others else "")
+    return shown + ("\n" + hanging(_INDENT, ", ".join(others)) if others else "")
 
 
-def _shortened(turn: str) -> str:
+def _latent_cell(text: str) -> str:
+    return f"{text:>{_LATENT_WIDTH}}"
+
+
+def shortened(turn: str) -> str:
+    """A turn, or its beginning and how much of it is left out."""
     more = len(turn) - _SHOWN_CHARACTERS
     return turn if more <= 0 else f"{turn[:_SHOWN_CHARACTERS]} [and {more:,} more characters]"
 
@@ -76,7 +87,7 @@ def _number(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 1e6 else f"{value:.1e}"  # neither leaves its column
 
 
-def _hanging(head: str, text: str, *, indent: int | None = None) -> str:
+def hanging(head: str, text: str, *, indent: int | None = None) -> str:
     """The head, then the text wrapped beside it, or indented by so many columns."""
     margin = len(head) if indent is None else indent
     # Cleaned once more: a caller's own Response may hold what a terminal would obey.

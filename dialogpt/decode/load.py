@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,12 +22,12 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LoadedModel:
-    """A GPT-2 that is ready to decode.
+class Loaded:
+    """A model that is ready to decode.
 
     Attributes:
         name: the folder or hub name that it was loaded from.
-        model: in evaluation mode, on its device.
+        model: in evaluation mode, on its device, which it has as `device`.
         tokenizer: the one it was trained with.
         window: most tokens it reads: the longest row of its training, or its position table where
             that is not known (a model from elsewhere) or shorter.
@@ -34,10 +35,17 @@ class LoadedModel:
     """
 
     name: str
-    model: CausalLm
+    model: Any
     tokenizer: Tokenizer
     window: int
     readable: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadedModel(Loaded):
+    """A GPT-2 that is ready to decode; see `Loaded`."""
+
+    model: CausalLm
 
 
 def choose_device(name: str) -> torch.device:
@@ -85,7 +93,7 @@ def load_model(
     is_local = Path(folder).is_dir()
     card = read_model_card(Path(folder)) if is_local else None
     if card is not None:
-        _check_direction(folder, card, direction)
+        check_direction(folder, card, direction)
     model = load_gpt2(folder, dtype=dtype)
     require_plain(model.config, folder)
     num_positions = model.config.n_positions
@@ -93,15 +101,8 @@ def load_model(
         torch.cuda.set_device(device)  # where kernels are launched and steps recorded
     model.requires_grad_(False).eval().to(device)
     tokenizer = load_tokenizer(folder if is_local else f"hub:{folder}")
-    _check_tokenizer(folder, model, tokenizer, card=card)
-    if card is not None and card.text_rules != TEXT_RULES:
-        _logger.warning(
-            "%s: trained on text cleaned by the rules %r, contexts are cleaned by %r; replies may "
-            "suffer",
-            folder,
-            card.text_rules,
-            TEXT_RULES,
-        )
+    check_tokenizer(folder, model.lm_head.weight.shape[0], tokenizer, card=card)
+    warn_of_text_rules(folder, card)
     if card is None:
         _logger.warning(
             "%s: no dialogpt.json says on how long rows it was trained, so contexts may fill all "
@@ -126,7 +127,7 @@ def readable_ids(tokenizer: Tokenizer) -> Tensor:
     return torch.tensor([bool(clean_turn(text)) for text in texts])
 
 
-def check_same_tokenizer(forward: LoadedModel, backward: LoadedModel) -> None:
+def check_same_tokenizer(forward: Loaded, backward: Loaded) -> None:
     """Raise UserError unless token ids mean the same to both: they are passed from one to other."""
     ours, theirs = forward.tokenizer, backward.tokenizer
     if ours.fingerprint != theirs.fingerprint:
@@ -137,7 +138,8 @@ def check_same_tokenizer(forward: LoadedModel, backward: LoadedModel) -> None:
         )
 
 
-def _check_direction(folder: str, card: ModelCard, wanted: Direction) -> None:
+def check_direction(folder: str, card: ModelCard, wanted: Direction) -> None:
+    """Raise UserError if a model was trained for the other direction."""
     if card.direction != wanted:
         option = "--model" if wanted == "forward" else "--backward_model"
         raise UserError(
@@ -146,15 +148,27 @@ def _check_direction(folder: str, card: ModelCard, wanted: Direction) -> None:
         )
 
 
-def _check_tokenizer(
-    folder: str, model: CausalLm, tokenizer: Tokenizer, *, card: ModelCard | None
+def warn_of_text_rules(folder: str, card: ModelCard | None) -> None:
+    """Say so where a model was trained on text that was cleaned by other rules than contexts."""
+    if card is not None and card.text_rules != TEXT_RULES:
+        _logger.warning(
+            "%s: trained on text cleaned by the rules %r, contexts are cleaned by %r; replies may "
+            "suffer",
+            folder,
+            card.text_rules,
+            TEXT_RULES,
+        )
+
+
+def check_tokenizer(
+    folder: str, num_embeddings: int, tokenizer: Tokenizer, *, card: ModelCard | None
 ) -> None:
+    """Raise UserError unless the model was trained with this tokenizer, as far as can be told."""
     if card is not None and card.tokenizer_fingerprint != tokenizer.fingerprint:
         raise UserError(
             f"{folder}: trained with the tokenizer {card.tokenizer_fingerprint}, found "
             f"{tokenizer.fingerprint} beside it; restore the files that were saved with the model"
         )
-    num_embeddings = model.lm_head.weight.shape[0]
     if num_embeddings < tokenizer.vocab_size:
         raise UserError(
             f"{folder}: the model has {num_embeddings} token embeddings, its tokenizer "

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from dialogpt.command_line import UserError
 from dialogpt.config.decoding import OutputFormat
-from dialogpt.decode.respond import Response
+from dialogpt.decode.response import Response
 from dialogpt.dialogue_text import join_turns
 from dialogpt.text import clean_turn
 

@@ -1,6 +1,11 @@
 """What the forward model said, in ids."""
 
 from dataclasses import dataclass
+from math import isnan
+
+import torch
+
+from dialogpt.command_line import UserError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,3 +22,13 @@ class GeneratedReply:
     token_ids: list[int]
     finished: bool
     forward_log_prob: float
+
+
+def finite(replies: list[list[GeneratedReply]], dtype: torch.dtype) -> list[list[GeneratedReply]]:
+    """The replies, if a model of this number format could compute their probabilities."""
+    if all(replies) and not any(isnan(r.forward_log_prob) for group in replies for r in group):
+        return replies
+    raise UserError(
+        "expected log-probabilities that are numbers, found others: the model's numbers overflow "
+        f"in {dtype}, or its weights are damaged; try --precision fp32"
+    )

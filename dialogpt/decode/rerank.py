@@ -159,10 +159,13 @@ def _finite(scorer: Scorer, value: object, number: int) -> float:
     return score
 
 
-def build_reranker(config: ResponderConfig, models: ScorerModels) -> Reranker:
+def build_reranker(
+    config: ResponderConfig, models: ScorerModels, *, own: Scorer | None = None
+) -> Reranker:
     """The reranker of a configuration.
 
         with --mmi    (1 - w) forward_log_prob + w backward_log_prob
+        own scorer    its score; with --mmi it is shown and ranks by a weight in `scorers` only
         beam          forward_log_prob / num_tokens^length_penalty
         else          forward_log_prob
 
@@ -170,11 +173,16 @@ def build_reranker(config: ResponderConfig, models: ScorerModels) -> Reranker:
     arXiv:1911.00536, section 3.2, rank with w = 1: a bland reply fits any source, so it makes none
     probable. `scorers` of the configuration adds to the sum, or replaces a weight of it.
 
+    Args:
+        config: all options.
+        models: what is loaded.
+        own: a score by the forward model itself, if it has one.
+
     Raises:
         UserError: a scorer is not known or cannot be had, or its name is taken.
     """
-    scorers: list[Scorer] = []
-    weights = {FORWARD: 1.0}
+    scorers: list[Scorer] = [] if own is None else [own]
+    weights = {FORWARD if own is None else own.name: 1.0}
     if models.backward is not None:
         options = config.mmi_options
         backward = BackwardScorer(
@@ -190,7 +198,7 @@ def build_reranker(config: ResponderConfig, models: ScorerModels) -> Reranker:
             FORWARD: 1.0 - options.weight,
             BACKWARD_MEAN if by_mean else BACKWARD: options.weight,
         }
-    elif config.generation.method == "beam":
+    elif own is None and config.generation.method == "beam":
         weights = {LENGTH_NORMALIZED: 1.0}
     if LENGTH_NORMALIZED in {*weights, *config.scorers}:
         scorers.append(LengthNormalizedScorer(config.generation.length_penalty))

@@ -28,6 +28,7 @@ class Restrictions:
             does. None: not looked at.
         histories: (hypotheses, S) int64, what each may not copy from, filled up with -1. None:
             nothing.
+        forbidden: int64 ids that no reply holds. None: none.
     """
 
     generation: GenerationConfig
@@ -35,6 +36,7 @@ class Restrictions:
     vocab_size: int
     readable: Tensor | None
     histories: Tensor | None
+    forbidden: Tensor | None = None
 
     @classmethod
     def of(
@@ -47,6 +49,7 @@ class Restrictions:
         rows_per_context: int,
         readable: Tensor | None,
         device: torch.device,
+        forbidden: Tensor | None = None,
     ) -> "Restrictions":
         """For replies to contexts, whose turns each end with eos_id."""
         histories = None
@@ -62,6 +65,7 @@ class Restrictions:
             vocab_size=vocab_size,
             readable=None if readable is None else readable.to(device),
             histories=histories,
+            forbidden=None if forbidden is None else forbidden.to(device),
         )
 
     def apply(self, logits: Tensor, token_ids: Tensor, numbers: Tensor, *, step: int) -> None:
@@ -74,6 +78,8 @@ class Restrictions:
             step: tokens of each reply so far.
         """
         logits[:, self.vocab_size :] = _FORBIDDEN
+        if self.forbidden is not None:
+            logits.index_fill_(1, self.forbidden, _FORBIDDEN)
         generation = self.generation
         if step < generation.min_new_tokens:
             logits[:, self.eos_id] = _FORBIDDEN

@@ -14,7 +14,7 @@ from typing import Protocol
 from dialogpt.command_line import UserError
 from dialogpt.config.decoding import GenerationConfig, MmiConfig
 from dialogpt.decode.contexts import Context, latest_turns
-from dialogpt.decode.load import LoadedModel
+from dialogpt.decode.load import Loaded, LoadedModel
 from dialogpt.models.inference import CausalLm
 from dialogpt.models.scoring import continuation_log_probs
 from dialogpt.records import Hypothesis
@@ -63,7 +63,7 @@ class ScorerModels:
         generation: how hypotheses are found.
     """
 
-    forward: LoadedModel
+    forward: Loaded
     backward: LoadedModel | None
     generation: GenerationConfig
 

@@ -8,15 +8,14 @@ kernels one by one takes Python longer than the GPU takes to run them. A graph h
 rows, so a few are recorded, each when it is first needed.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from dialogpt.models.inference import InferenceGpt2, LaidRows, lay_rows
+from dialogpt.decode.prefill import Prefill
+from dialogpt.models.inference import CachedEngine
 from dialogpt.models.kv_cache import Grouping, KvCache, attend_by_kernel, attend_by_torch
 
 CHECK_EVERY = 8
@@ -31,9 +30,9 @@ class Steps:
 
     Args:
         engine: the forward model.
-        contexts: token ids of each, none empty.
-        rows_per_context: of each; they start alike.
-        max_new_tokens: T.
+        prefill: reads the contexts.
+        rows_per_context: of each.
+        max_new_tokens: T, without what the prefill has said.
 
     Attributes:
         logits: (R, V) float32 for the next token; overwritten by the next step.
@@ -42,50 +41,39 @@ class Steps:
 
     def __init__(
         self,
-        engine: InferenceGpt2,
-        contexts: Sequence[Sequence[int]],
+        engine: CachedEngine,
+        prefill: Prefill,
         *,
         rows_per_context: int,
         max_new_tokens: int,
     ) -> None:
-        num_rows = len(contexts) * rows_per_context
+        lengths = prefill.lengths
+        num_rows = len(lengths) * rows_per_context
         self._engine = engine
+        self._first_position = prefill.first_position
         self._space = _workspace(
             engine,
-            contexts=len(contexts),
-            tokens=max(map(len, contexts)),
+            contexts=len(lengths),
+            tokens=max(lengths),
             slots=num_rows,
-            reply_tokens=max_new_tokens,
+            reply_tokens=prefill.num_said + max_new_tokens,
             most_rows=rows_per_context,
         )
-        self._step = 0
+        self._step = prefill.num_said
         self.numbers = torch.arange(num_rows, device=engine.device)
         self._contexts = self.numbers // rows_per_context
-        logits = self._read(contexts)
-        self.logits = logits.repeat_interleave(rows_per_context, dim=0)
-        self._slots = self.numbers.to(torch.int32)[:, None].repeat(1, self._space.reply_tokens)
-        self._regroup(torch.full((len(contexts),), rows_per_context))
-
-    def _read(self, contexts: Sequence[Sequence[int]]) -> Tensor:
-        """(C, V): run each context once, keep its keys and values."""
-        cache, engine = self._space.cache, self._engine
-        lengths = np.fromiter(map(len, contexts), np.int64, len(contexts))
-        laid = lay_rows(engine, contexts)
-        within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        source = np.repeat(laid.starts, lengths) + within
-        columns = cache.contexts.shape[2]
-        target = np.repeat(np.arange(len(contexts)) * columns, lengths) + within
+        cache = self._space.cache
         padded = torch.zeros(cache.contexts.shape[1], dtype=torch.int32)
-        padded[: len(contexts)] = torch.from_numpy(lengths)
+        padded[: len(lengths)] = torch.tensor(lengths)
         cache.lengths.copy_(padded)
-        attend = _Remembering(
-            laid=laid,
-            cache=cache,
-            source=torch.from_numpy(source).to(engine.device),
-            target=torch.from_numpy(target).to(engine.device),
-        )
-        last = torch.from_numpy(laid.starts + lengths - 1).to(engine.device)
-        return engine.logits(engine.states(laid.ids, laid.positions, attend, places=last))
+        logits = prefill(cache)
+        size = num_rows // len(logits)
+        self.logits = logits.repeat_interleave(size, dim=0)
+        own = self.numbers.to(torch.int32)
+        self._slots = own[:, None].repeat(1, self._space.reply_tokens)
+        # What a group begins with stands there once.
+        self._slots[:, : prefill.num_said] = (own // size * size)[:, None]
+        self._regroup(torch.full((len(lengths),), rows_per_context))
 
     def advance(self, tokens: Tensor) -> None:
         """Read one more token (R,) int64 a row."""
@@ -93,7 +81,7 @@ class Steps:
         if space.graphs is not None:
             self.logits = space.graphs.play(tokens, step)
         else:
-            positions = self._lengths + step
+            positions = self._positions + step
 
             def attend(layer: int, qkv: Tensor) -> Tensor:
                 return attend_by_torch(
@@ -130,26 +118,14 @@ class Steps:
 
     def _regroup(self, counts: Tensor) -> None:
         """Note which rows there are; counts (at most C,) int64 on the host, of each context."""
-        self._lengths = self._space.cache.lengths[self._contexts].long()
+        if self._first_position is None:
+            self._positions = self._space.cache.lengths[self._contexts].long()
+        else:
+            self._positions = torch.full_like(self._contexts, self._first_position)
         if self._space.graphs is not None:
-            self._space.graphs.set_rows(self._slots, self._lengths, counts)
+            self._space.graphs.set_rows(self._slots, self._positions, counts)
         else:
             self._grouping = Grouping.of(counts).to(self._engine.device)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Remembering:
-    """Attention within contexts, which keeps their keys and values."""
-
-    laid: LaidRows
-    cache: KvCache
-    source: Tensor
-    target: Tensor
-
-    def __call__(self, layer: int, qkv: Tensor) -> Tensor:
-        flat = self.cache.contexts[layer].flatten(0, 1)
-        flat.index_copy_(0, self.target, qkv[self.source, 1:])
-        return self.laid.attention(qkv)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,7 +138,7 @@ class _Workspace:
     graphs: "_Graphs | None"
 
 
-def _workspace(engine: InferenceGpt2, *, most_rows: int, **sizes: int) -> _Workspace:
+def _workspace(engine: CachedEngine, *, most_rows: int, **sizes: int) -> _Workspace:
     """The engine's, if there is room enough in it, else a new one."""
     space: _Workspace | None = engine.workspace
     # Recorded steps are for weights that stay; a model in training has none.
@@ -188,13 +164,13 @@ def _workspace(engine: InferenceGpt2, *, most_rows: int, **sizes: int) -> _Works
 class _Graphs:
     """Recorded steps on one cache: everything that changes stands at a fixed address."""
 
-    def __init__(self, engine: InferenceGpt2, cache: KvCache, *, most_rows: int) -> None:
+    def __init__(self, engine: CachedEngine, cache: KvCache, *, most_rows: int) -> None:
         _, num_slots, num_steps, *_ = cache.replies.shape
         self._engine = engine
         self._cache = cache
         self._most_rows = most_rows
         self._tokens = torch.zeros(num_slots, dtype=torch.long, device=engine.device)
-        self._lengths = torch.zeros(num_slots, dtype=torch.long, device=engine.device)
+        self._positions = torch.zeros(num_slots, dtype=torch.long, device=engine.device)
         self._slots = torch.zeros(num_slots, num_steps, dtype=torch.int32, device=engine.device)
         self._starts = torch.zeros(len(cache.lengths) + 1, dtype=torch.int32, device=engine.device)
         self._step = torch.zeros((), dtype=torch.int32, device=engine.device)
@@ -204,12 +180,12 @@ class _Graphs:
         self._pool: Any = None
         self._num_rows = 0
 
-    def set_rows(self, slots: Tensor, lengths: Tensor, counts: Tensor) -> None:
-        """Note the rows that go on: their slots, their contexts' lengths, rows of each context."""
+    def set_rows(self, slots: Tensor, positions: Tensor, counts: Tensor) -> None:
+        """Note the rows that go on: slots, positions of token 0, rows of each context."""
         self._num_rows = len(slots)
         self.set_slots(slots)
-        self._lengths.zero_()  # rows that a recorded step computes besides must not count on
-        self._lengths[: len(lengths)] = lengths
+        self._positions.zero_()  # rows that a recorded step computes besides must not count on
+        self._positions[: len(positions)] = positions
         starts = torch.zeros(len(self._starts), dtype=torch.int32)
         starts[1 : len(counts) + 1] = counts.cumsum(0)
         starts[len(counts) + 1 :] = starts[len(counts)]  # contexts without rows
@@ -252,6 +228,6 @@ class _Graphs:
                 most_rows=self._most_rows,
             )
 
-        positions = self._lengths[:size] + self._step
+        positions = self._positions[:size] + self._step
         states = self._engine.states(self._tokens[:size], positions, attend)
         return self._engine.logits(states)

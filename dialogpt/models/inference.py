@@ -48,6 +48,36 @@ class CausalLm(Protocol):
     device: torch.device
 
 
+class CachedEngine(Protocol):
+    """A forward pass that decoding can go on with, a token a row, whatever the model.
+
+    Attributes:
+        num_layers, num_heads, head_width: of its attention.
+        dtype: of the weights.
+        device: where they are.
+        has_kernels: whether attention may be computed by kernels for NVIDIA GPUs.
+        is_frozen: whether the weights stay as they are, so that steps may be recorded.
+        workspace: what decoding keeps from one batch to the next: caches and recorded steps.
+    """
+
+    num_layers: int
+    num_heads: int
+    head_width: int
+    dtype: torch.dtype
+    device: torch.device
+    has_kernels: bool
+    is_frozen: bool
+    workspace: Any
+
+    def states(self, ids: Tensor, positions: Tensor, attend: Attend) -> Tensor:
+        """(R, W) behind one more token (R,) a row, at positions (R,)."""
+        ...
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(R, V) float32."""
+        ...
+
+
 class InferenceGpt2:
     """Computes states and logits; holds no weights of its own but a padded output matrix."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dialogpt.models.inference import InferenceGpt2
+from dialogpt.models.inference import CachedEngine
 
 _LOG2_E = 1.4426950408889634
 _ROWS_A_PROGRAM, _KEYS_AT_ONCE, _STEPS_AT_ONCE, _NUM_WARPS = 16, 64, 8, 4
@@ -37,7 +37,7 @@ class KvCache:
 
     @classmethod
     def empty(
-        cls, engine: InferenceGpt2, *, contexts: int, tokens: int, slots: int, reply_tokens: int
+        cls, engine: CachedEngine, *, contexts: int, tokens: int, slots: int, reply_tokens: int
     ) -> "KvCache":
         """Room for so many contexts of so many tokens, and replies."""
         head = (2, engine.num_heads, engine.head_width)
@@ -52,6 +52,16 @@ class KvCache:
                 engine.num_layers, slots, reply_tokens, *head, dtype=dtype, device=device
             ),
         )
+
+    def keep_contexts(self, layer: int, places: Tensor, qkv: Tensor) -> None:
+        """Store keys and values of contexts' tokens.
+
+        Args:
+            layer: the block.
+            places: (N,) int64, context x columns + place in the context; columns are the cache's.
+            qkv: (N, 3, H, D).
+        """
+        self.contexts[layer].flatten(0, 1).index_copy_(0, places, qkv[:, 1:])
 
     def holds(self, *, contexts: int, tokens: int, slots: int, reply_tokens: int) -> bool:
         """Whether there is room for so much."""

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dialogpt.plato.attention import Spans, make_spans
 from dialogpt.plato.sequence import LATENT_PLACE, Columns
+from dialogpt.plato.spans import Spans, make_spans
 
 _TENSORS = ("columns", "target_places", "targets", "target_rows")
 

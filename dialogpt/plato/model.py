@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from dialogpt.config.plato import PlatoConfig
 from dialogpt.models.losses import token_nll
 from dialogpt.models.target_nll import target_nll
-from dialogpt.plato.attention import Attention, Backend, Spans, backend_for
+from dialogpt.plato.attention import Attention, Backend, backend_for
 from dialogpt.plato.batch import PlatoBatch, RowLayout
 from dialogpt.plato.latent import UsageSums, entropies, most_probable, sample_latent
 from dialogpt.plato.network import PlatoNetwork, product_type
+from dialogpt.plato.spans import Spans
 from dialogpt.records import write_json
 
 WEIGHTS_FILE = "model.safetensors"
@@ -71,6 +72,11 @@ class PlatoModel(nn.Module):
         if compiled:
             torch._dynamo.config.optimize_ddp = False
             network.step = torch.compile(network.step, dynamic=True)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.network.tokens.weight.device
 
     @property
     def has_latent(self) -> bool:

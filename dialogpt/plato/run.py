@@ -9,15 +9,12 @@ import torch
 from dialogpt.checkpoint import read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config.plato import PlatoConfig
-from dialogpt.config.training import BatchConfig, ModelConfig, TrainConfig, token_budget
-from dialogpt.data.loader import BatchLoader, batch_limits, open_dialogues
+from dialogpt.config.training import ModelConfig, TrainConfig, token_budget
 from dialogpt.data.manifest import Manifest
-from dialogpt.data.sampler import BatchPlanner
 from dialogpt.distributed import num_ranks
 from dialogpt.models.gpt2 import num_parameters
-from dialogpt.plato.batch import PlatoBatch
-from dialogpt.plato.examples import ExampleCollator, ExampleDataset
 from dialogpt.plato.load import build_plato, read_source
+from dialogpt.plato.loaders import example_loader
 from dialogpt.plato.model import PlatoModel
 from dialogpt.plato.trainer import PlatoTrainer
 from dialogpt.seeding import seed_everything
@@ -97,7 +94,7 @@ def _build(
             found,
             split=split,
             model=model,
-            tokenizer=tokenizer,
+            bou_id=tokenizer.bou_id,
             rank=accelerator.process_index,
         )
         for split, found in start.manifests.items()
@@ -178,51 +175,6 @@ def _require_tokenizer(begun: ModelConfig, manifest: Manifest) -> None:
             f"{manifest.tokenizer_fingerprint}, found one of {card.tokenizer_fingerprint}; write "
             "the shards with the model's tokenizer, or take another model"
         )
-
-
-def example_loader(
-    config: TrainConfig,
-    plato: PlatoConfig,
-    manifest: Manifest,
-    *,
-    split: str,
-    model: PlatoModel,
-    tokenizer: Tokenizer,
-    rank: int,
-) -> BatchLoader[PlatoBatch]:
-    """The examples of a split; those of validation come without accumulation, in one order."""
-    is_training = split == "train"
-    batch = config.batch
-    if not is_training:
-        batch = BatchConfig(
-            micro_batch_tokens=batch.micro_batch_tokens,
-            max_micro_batch_size=batch.max_micro_batch_size,
-        )
-    seed = config.seed if is_training else 0
-    dialogues = open_dialogues(
-        Path(config.data.shards) / split,
-        manifest,
-        data=config.data,
-        max_dialogues=0 if is_training else config.validation.max_dialogues,
-    )
-    dataset = ExampleDataset(dialogues, plato, seed=seed)
-    planner = BatchPlanner(
-        dataset.lengths,
-        dataset.chunk_starts,
-        limits=batch_limits(config.data, batch, packed=True, num_ranks=num_ranks()),
-        seed=seed,
-    )
-    collate = ExampleCollator(
-        config=plato, layout=model.layout(), bou_id=tokenizer.bou_id, eou_id=manifest.eos_id
-    )
-    return BatchLoader(
-        dataset,
-        planner,
-        collate,
-        num_dialogues=len(dataset),
-        rank=rank,
-        num_workers=config.data.num_workers,
-    )
 
 
 def _describe(config: TrainConfig, parts: TrainerParts, start: Start) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from dialogpt.checkpoint import ModelCard, read_model_card
 from dialogpt.command_line import UserError
-from dialogpt.decode.load import LoadedModel
+from dialogpt.decode.load import Loaded
+from dialogpt.plato.loaded import LoadedPlato
 from dialogpt.train.settings import CONFIG_FILE, read_settings
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Card:
     readme: str
 
 
-def model_card(loaded: LoadedModel) -> Card:
+def model_card(loaded: Loaded) -> Card:
     """The card of a loaded model. A model from elsewhere has fewer lines, and says so."""
     folder = Path(loaded.name)
     card = read_model_card(folder) if folder.is_dir() else None
@@ -49,17 +50,30 @@ def display_name(name: str) -> str:
     return "/".join(parts[-2:]) or "model"
 
 
-def _sizes(loaded: LoadedModel) -> list[tuple[str, str]]:
-    model: Any = loaded.model
-    config = model.config
-    shape = f"{config.n_layer} layers, {config.n_embd} wide, {config.n_head} attention heads"
+def _sizes(loaded: Loaded) -> list[tuple[str, str]]:
+    if isinstance(loaded, LoadedPlato):
+        sizes = loaded.model.network.sizes
+        kind = "PLATO without a latent variable"
+        if sizes.num_latents:
+            kind = f"PLATO with {sizes.num_latents} latent speech acts, each of which has its say"
+        shape = (sizes.num_layers, sizes.hidden_size, sizes.num_heads)
+        number = sum(parameter.numel() for parameter in loaded.model.parameters())
+        most = loaded.model.config.sequence.max_context_tokens
+        reads = f"{most:,} tokens of a conversation"
+    else:
+        config = loaded.model.config
+        kind = "GPT-2, a language model"
+        shape = (config.n_layer, config.n_embd, config.n_head)
+        number = num_parameters(loaded.model)
+        reads = f"{loaded.window:,} tokens of a conversation, its reply included"
+    layers, width, heads = shape
     tokenizer = loaded.tokenizer
     return [
-        ("Kind", "GPT-2, a language model"),
-        ("Shape", shape),
-        ("Parameters", _short_count(num_parameters(model))),
+        ("Kind", kind),
+        ("Shape", f"{layers} layers, {width} wide, {heads} attention heads"),
+        ("Parameters", _short_count(number)),
         ("Tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size:,} tokens"),
-        ("Reads at most", f"{loaded.window:,} tokens of a conversation, its reply included"),
+        ("Reads at most", reads),
     ]
 
 

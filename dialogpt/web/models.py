@@ -8,8 +8,9 @@ from typing import Any
 from dialogpt.command_line import UserError, as_plain
 from dialogpt.config.web import WebConfig
 from dialogpt.decode.rerank import Reranker, build_reranker
-from dialogpt.decode.respond import Responder, build_responder
+from dialogpt.decode.response import AnyResponder
 from dialogpt.decode.scorers import BACKWARD, BACKWARD_MEAN, FORWARD, ScorerModels
+from dialogpt.responders import build_responder
 from dialogpt.web.sliders import Bounds, Choice, bounds
 
 _logger = logging.getLogger(__name__)
@@ -28,12 +29,12 @@ class PageModels:
     """
 
     config: WebConfig
-    responder: Responder
+    responder: AnyResponder
     mmi: Reranker | None
     limits: dict[str, Bounds]
     settings: dict[str, Any]
 
-    def replies(self, choice: Choice) -> Responder:
+    def replies(self, choice: Choice) -> AnyResponder:
         """What replies as a visitor wants it; it holds the same models."""
         reranker = self.responder.reranker
         if choice.mmi and self.mmi is not None:
@@ -45,6 +46,12 @@ class PageModels:
             }
             reranker = replace(self.mmi, weights={**self.mmi.weights, **weighted})
         generation = choice.generation(self.config.generation)
+        if self.responder.num_latents:
+            generation = replace(
+                generation,
+                num_samples=self.config.generation.num_samples,
+                samples_per_latent=choice.num_samples,
+            )
         return replace(self.responder, generation=generation, reranker=reranker)
 
     def settings_of(self, choice: Choice) -> dict[str, Any]:
@@ -89,7 +96,12 @@ def _load(config: WebConfig) -> PageModels:
         models = ScorerModels(
             forward=responder.forward, backward=None, generation=config.generation
         )
-        responder = replace(responder, reranker=build_reranker(config, models))
+        reranker = build_reranker(config, models, own=responder.own_scorer)
+        responder = replace(responder, reranker=reranker)
     return PageModels(
-        config=config, responder=responder, mmi=mmi, limits=bounds(config), settings=settings
+        config=config,
+        responder=responder,
+        mmi=mmi,
+        limits=bounds(config, num_latents=responder.num_latents),
+        settings=settings,
     )

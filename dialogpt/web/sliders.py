@@ -38,16 +38,23 @@ class Bounds:
         return round(value) if self.step == 1 else float(value)
 
 
-def bounds(config: WebConfig) -> dict[str, Bounds]:
+def bounds(config: WebConfig, *, num_latents: int = 0) -> dict[str, Bounds]:
     """Field of Choice -> bounds; start values are the configuration's.
 
     Where the configuration starts beyond a bound, the bound gives way. A reply can be made shorter
     than it says and not longer: what the backward model reads was sized for that length.
+
+    Args:
+        config: the options of the command.
+        num_latents: of the model; each then has its own candidates, which the limit is shared by.
     """
     start = config.generation
-    most_samples = max(config.max_samples, start.num_samples)
+    label, samples = "Candidates", start.num_samples
+    if num_latents:
+        label, samples = "Candidates of each latent", start.samples_per_latent
+    most_samples = max(config.max_samples // max(1, num_latents), samples)
     return {
-        "num_samples": _bounds("Candidates", 1, most_samples, start.num_samples),
+        "num_samples": _bounds(label, 1, most_samples, samples),
         "top_k": _bounds("Top-k (0: no limit)", 0, HIGHEST_TOP_K, start.top_k),
         "top_p": _bounds("Top-p", LOWEST_TOP_P, 1.0, start.top_p, step=0.01),
         "temperature": _bounds(

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from dialogpt.command_line import UserError
 from dialogpt.config.web import WebConfig
-from dialogpt.decode.respond import Response
+from dialogpt.decode.response import Response
 from dialogpt.text import clean_turn
 from dialogpt.web.limits import ModelGate, RateLimiter, RefusalError
 from dialogpt.web.sliders import Choice

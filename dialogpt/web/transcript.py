@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dialogpt.command_line import UserError
-from dialogpt.decode.respond import Response
+from dialogpt.decode.response import Response
 from dialogpt.web.sliders import Choice
 
 

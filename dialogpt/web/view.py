@@ -7,16 +7,17 @@ turn around what stands beside it.
 from collections.abc import Sequence
 
 from dialogpt.config.decoding import GenerationConfig
-from dialogpt.decode.respond import Response
+from dialogpt.decode.response import Response
 from dialogpt.records import Hypothesis
 from dialogpt.report.markup import Html, element, html
 from dialogpt.text import clean_turn
 from dialogpt.web.card import Card
 
 _SPEAKERS = ("You", "Model")
-_FIRST_SCORES = ("score", "forward_log_prob", "backward_log_prob")
+_FIRST_SCORES = ("score", "coherence", "forward_log_prob", "backward_log_prob")
 _SCORE_NAMES = {
     "score": "Score",
+    "coherence": "log P(reply fits)",
     "forward_log_prob": "log P(reply | context)",
     "backward_log_prob": "log P(context | reply)",
 }
@@ -62,17 +63,26 @@ def score_names(hypotheses: Sequence[Hypothesis]) -> list[str]:
 
 
 def candidate_rows(hypotheses: Sequence[Hypothesis]) -> list[tuple[str, ...]]:
-    """Cells of each candidate, best first: rank, tokens, every score, reply; "–" for no value."""
+    """Cells of each candidate, best first: rank, tokens, every score, reply; "–" for no value.
+
+    Behind the rank stands the latent that spoke, where any has one.
+    """
     names = score_names(hypotheses)
+    has_latent = _has_latent(hypotheses)
     return [
         (
             str(rank),
+            *(["–" if h.latent is None else str(h.latent)] if has_latent else []),
             str(h.num_tokens),
             *(f"{h.scores[name]:,.2f}" if name in h.scores else "–" for name in names),
             clean_turn(h.text),
         )
         for rank, h in enumerate(hypotheses, start=1)
     ]
+
+
+def _has_latent(hypotheses: Sequence[Hypothesis]) -> bool:
+    return any(hypothesis.latent is not None for hypothesis in hypotheses)
 
 
 def candidates(response: Response | None) -> Html:
@@ -84,7 +94,8 @@ def candidates(response: Response | None) -> Html:
     if not hypotheses:
         return element("p", *_remarks(response), class_="dg-muted")
     names = [_SCORE_NAMES.get(name, name) for name in score_names(hypotheses)]
-    heads = ("Rank", "Tokens", *names)
+    latent = ["z"] if _has_latent(hypotheses) else []
+    heads = ("Rank", *latent, "Tokens", *names)
     top = [element("th", name, scope="col") for name in heads]
     top.append(element("th", "Reply", scope="col", class_="dg-reply"))
     rows = [

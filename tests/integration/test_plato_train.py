@@ -11,7 +11,9 @@ from support_train import byte_tokenizer, made_up_dialogues, merged, tiny_settin
 from support_wordpiece import PIECES, wordpiece_tokenizer
 
 from dialogpt.command_line import UserError, parse_config
+from dialogpt.config.plato import MeasureConfig
 from dialogpt.config.training import TrainConfig
+from dialogpt.plato.__main__ import measure_split
 from dialogpt.plato.load import load_plato
 from dialogpt.plato.run import take_mask_of, train
 from dialogpt.plato.trainer import PlatoTrainer
@@ -70,6 +72,21 @@ def test_a_run_learns_and_logs_what_the_latent_does(trained):
     assert last["best_perplexity"] < last["marginal_perplexity"] < last["bound_perplexity"]
     assert last["best_perplexity"] <= last["perplexity"]
     assert 0.0 <= last["selection_accuracy"] <= 1.0
+
+
+def test_the_command_measures_what_validation_measured(shards, trained, tmp_path, capsys):
+    words = ["--model", str(trained), "--shards", str(shards), "--split", "valid"]
+    words += ["--examples", "all", "--micro_batch_tokens", "100"]
+    config, _ = parse_config(MeasureConfig, [*words, "--output", str(tmp_path / "m.json")], prog="")
+    measure_split(config)
+    found = json.loads((tmp_path / "m.json").read_text())
+    best = min(lines(trained, "valid"), key=lambda line: line["loss"])
+    for kind in ("", "marginal_", "best_", "bound_"):
+        for unit in ("perplexity", "word_perplexity"):
+            assert found[kind + unit] == pytest.approx(best[kind + unit], rel=1e-4)
+    said = capsys.readouterr().out
+    assert f"{found['marginal_perplexity']:.2f}" in said
+    assert "over all latents" in said
 
 
 def test_its_model_folder_says_what_it_is(trained):

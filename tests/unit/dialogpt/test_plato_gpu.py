@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from dialogpt.config.plato import PlatoConfig
-from dialogpt.plato.attention import Attention, make_spans
+from dialogpt.plato.attention import Attention
 from dialogpt.plato.batch import make_batch
+from dialogpt.plato.spans import make_spans
 from tests.support_plato import example, model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from dialogpt.config.plato import PlatoConfig
-from dialogpt.plato.attention import Attention, make_spans, visible
+from dialogpt.plato.attention import Attention, visible
+from dialogpt.plato.spans import make_spans
 from tests.support_plato import batch, example, model
 
 KIND = torch.float64

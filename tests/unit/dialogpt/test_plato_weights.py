@@ -22,8 +22,9 @@ from transformers import (
 )
 
 from dialogpt.command_line import UserError
-from dialogpt.plato.attention import Attention, make_spans
+from dialogpt.plato.attention import Attention
 from dialogpt.plato.network import PlatoNetwork, PlatoSizes
+from dialogpt.plato.spans import make_spans
 from dialogpt.plato.weights import bert_weights, gpt2_weights, read_pretrained
 
 BERT = {"vocab_size": 60, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3}
