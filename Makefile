@@ -14,6 +14,7 @@ NAME ?=
 DATA_CONFIG ?= configs/data/reddit.yaml
 CONFIG ?= configs/train/demo.yaml
 # configs/train/backward_small.yaml goes with small.yaml; any other recipe is trained backwards as it is.
+PLATO_CONFIG ?= configs/train/plato/pretrain.yaml
 BACKWARD_CONFIG ?= $(firstword $(wildcard $(dir $(CONFIG))backward_$(notdir $(CONFIG))) $(CONFIG))
 LAUNCH ?= $(PY) -m
 CONTEXTS ?= configs/decode/demo_contexts.jsonl
@@ -35,14 +36,15 @@ train_name := $(or $(NAME),$(dumps_name),$(shell cat data/current 2>/dev/null ||
 recipe := $(basename $(notdir $(CONFIG)))
 data := data/$(train_name)
 run := runs/$(train_name)-$(recipe)
+plato_run := runs/$(train_name)-plato-$(basename $(notdir $(PLATO_CONFIG)))
 TESTSET ?= $(data)/extracted/testset/multiref.jsonl
 # A vocabulary of 50,257 is too much for a demo model: on the sample a small one is trained.
 TOKENIZER ?= $(if $(filter sample,$(train_name)),train,gpt2)
 tokenizer_folder := $(if $(filter train,$(TOKENIZER)),$(data)/tokenizer,$(TOKENIZER))
 VOCAB_SIZE ?= 8000
 
-.PHONY: help install sample extract dialogues tokenizer shards sweep train train-forward train-backward decode \
-	evaluate chat web report report-data demo test test-slow test-browser lint format clean clean-data
+.PHONY: help install sample extract dialogues tokenizer shards sweep train train-forward train-backward train-plato decode \
+	evaluate chat web report report-data demo demo-plato test test-slow test-browser lint format clean clean-data
 
 help:  ## list targets and variables
 	@echo 'Targets:'
@@ -55,6 +57,7 @@ help:  ## list targets and variables
 	  'DATA_CONFIG' 'extraction recipe ($(DATA_CONFIG))' \
 	  'CONFIG' 'training recipe ($(CONFIG))' \
 	  'BACKWARD_CONFIG' 'recipe of the backward model ($(BACKWARD_CONFIG))' \
+	  'PLATO_CONFIG' 'recipe of `make train-plato` ($(PLATO_CONFIG))' \
 	  'TOKENIZER' '"gpt2", "hub:NAME", a folder, or "train" to train one ($(TOKENIZER))' \
 	  'VOCAB_SIZE' 'pieces of a trained tokenizer ($(VOCAB_SIZE))' \
 	  'LAUNCH' 'how training starts, e.g. "accelerate launch --config_file F -m" ($(LAUNCH))' \
@@ -128,6 +131,11 @@ train-backward: shards  ## train P(source | response), which reranks
 	@$(LAUNCH) dialogpt.train --config $(BACKWARD_CONFIG) --data.shards $(data)/shards \
 	  --output $(run)/backward --direction backward $(TRAIN_ARGS)
 
+train-plato: shards  ## train a PLATO, whose latents each have a reply
+	@echo 'PLATO: $(PLATO_CONFIG) on $(data)/shards -> $(plato_run)'
+	@$(LAUNCH) dialogpt.train --config $(PLATO_CONFIG) --data.shards $(data)/shards \
+	  --output $(plato_run) $(TRAIN_ARGS)
+
 # In this order also under `make -j`: both would want all cores.
 train-backward: | train-forward
 
@@ -165,6 +173,11 @@ demo: $(INSTALLED)  ## the whole job on the sample: dump, extraction, both model
 	@$(MAKE) extract DUMPS= NAME=sample
 	@$(MAKE) train NAME=sample CONFIG=configs/train/demo.yaml
 	@$(MAKE) decode NAME=sample CONFIG=configs/train/demo.yaml
+
+demo-plato: $(INSTALLED)  ## a small PLATO on the sample, and what each of its latents says
+	@$(MAKE) extract DUMPS= NAME=sample
+	@$(MAKE) train-plato NAME=sample PLATO_CONFIG=configs/train/plato/demo.yaml
+	@$(PY) -m dialogpt.latents --model runs/sample-plato-demo --contexts $(CONTEXTS)
 
 # One thread a test process: with two, the processes of two cores would fight over them.
 test: $(INSTALLED)  ## run the whole test suite

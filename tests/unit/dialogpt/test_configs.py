@@ -37,7 +37,9 @@ TABLE_5 = {
 }
 
 
-@pytest.mark.parametrize("path", PLATO[1:], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in PLATO if path.stem.startswith("table5")], ids=lambda path: path.stem
+)
 def test_plato_configs_are_those_of_table_5(path):
     config, _ = load(path)
     assert config.plato is not None
@@ -79,7 +81,11 @@ def test_accelerate_configs_load_and_leave_the_precision_to_the_run(path):
 def test_no_config_is_missing_and_none_is_overlooked():
     backward = {f"backward_{size}" for size in ("demo", "small", "medium")}
     assert {path.stem for path in TRAIN} == {*TABLE_1, *backward, "demo", "mmi_rl"}
-    assert {path.stem for path in PLATO} == {"pretrain", *(f"table5_{row}" for row in TABLE_5)}
+    assert {path.stem for path in PLATO} == {
+        "demo",
+        "pretrain",
+        *(f"table5_{row}" for row in TABLE_5),
+    }
     names = {"one_cpu", "one_gpu", "many_gpus", "many_nodes", "fsdp"}
     assert {path.stem for path in ACCELERATE} == names
     found = {p for p in CONFIGS.rglob("*.yaml") if p.parent.name != "data"}

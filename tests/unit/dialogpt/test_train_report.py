@@ -25,7 +25,7 @@ def test_a_share_of_targets_costs_a_share_of_the_output_layer():
         num_block_weights=10, num_output_weights=4, attention_width=0, mean_length=9.0
     )
     utilisation = Utilisation(flops=flops, peak_rate=1e4)
-    totals = Totals(loss_counts={"nll": 50}, num_tokens=100, num_used_tokens=99)
+    totals = Totals(num_target_tokens=50, num_tokens=100, num_used_tokens=99)
     share = utilisation_share(utilisation, totals, tokens_per_second=20.0)
     assert share == pytest.approx(20 * 6 * (10 + 0.5 * 4) / 1e4)
 
