@@ -18,7 +18,8 @@ class DataConfig:
     shards: str
     """Folder that `python -m data_prep shards` wrote."""
     max_seq_len: int = 256
-    """Longest row in tokens; oldest turns are dropped whole until a dialogue fits."""
+    """Longest row in tokens; oldest turns are dropped whole until a dialogue fits. A PLATO has the
+    limits of plato.sequence instead."""
     num_workers: int = 2
     """Processes that read and collate beside the training process, no more than there are cores;
     0 reads in the training process."""

@@ -117,47 +117,53 @@ class ExampleDataset(Dataset[ExampleSource]):
         digest = hashlib.blake2b(np.asarray([i for i, _, _ in found]).tobytes(), digest_size=8)
         rng = np.random.default_rng([self._seed, int.from_bytes(digest.digest())])
         chunks = sorted(set(self._dialogues.chunk_numbers(numbers)))
-        pools = [_Responses(self._dialogues.chunk(number)) for number in chunks]
-        weights = np.array([len(pool) for pool in pools], float)
-        if not weights.sum():  # single utterances alone, which are left out
+        pool = _Responses([self._dialogues.chunk(number) for number in chunks])
+        if not len(pool):  # single utterances alone, which are left out
             return [dialogue.turns[turn] for _, dialogue, turn in found]
-        shares = weights / weights.sum()
+        first_draws = rng.integers(len(pool), size=len(found)).tolist()
         return [
-            _other_response(dialogue.turns[turn], pools, shares, rng) for _, dialogue, turn in found
+            _other_response(dialogue.turns[turn], pool, draw, rng)
+            for (_, dialogue, turn), draw in zip(found, first_draws, strict=True)
         ]
 
 
 class _Responses:
-    """The responses of a chunk by number."""
+    """The responses of some chunks by number."""
 
-    def __init__(self, chunk: Chunk) -> None:
-        self._tokens = chunk.tokens
-        lengths = chunk.segment_lengths.astype(np.int64)
-        ends = np.cumsum(lengths)
-        kinds = np.stack([chunk.num_knowledge + 1, chunk.num_turns - 1], axis=1)
-        # Of each dialogue: its knowledge and first utterance, then its responses.
-        is_response = np.repeat(np.tile([False, True], len(chunk)), kinds.astype(np.int64).ravel())
-        self._ends, self._lengths = ends[is_response], lengths[is_response]
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        places = [_responses(chunk) for chunk in chunks]
+        self._tokens = [chunk.tokens for chunk in chunks]
+        self._firsts = np.cumsum([0, *(len(ends) for ends, _ in places)])
+        self._places = places
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return int(self._firsts[-1])
 
     def __getitem__(self, number: int) -> NDArray[Any]:
-        end = self._ends[number]
-        return self._tokens[end - self._lengths[number] : end]
+        chunk = int(np.searchsorted(self._firsts, number, "right")) - 1
+        ends, lengths = self._places[chunk]
+        place = number - self._firsts[chunk]
+        return self._tokens[chunk][ends[place] - lengths[place] : ends[place]]
+
+
+def _responses(chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(responses,) where each one's tokens end, and how many they are."""
+    lengths = chunk.segment_lengths.astype(np.int64)
+    ends = np.cumsum(lengths)
+    kinds = np.stack([chunk.num_knowledge + 1, chunk.num_turns - 1], axis=1)
+    # Of each dialogue: its knowledge and first utterance, then its responses.
+    is_response = np.repeat(np.tile([False, True], len(chunk)), kinds.astype(np.int64).ravel())
+    return ends[is_response], lengths[is_response]
 
 
 def _other_response(
-    response: NDArray[Any],
-    pools: Sequence[_Responses],
-    shares: NDArray[np.float64],
-    rng: np.random.Generator,
+    response: NDArray[Any], pool: _Responses, draw: int, rng: np.random.Generator
 ) -> NDArray[Any]:
     for _ in range(_MAX_DRAWS):
-        pool = pools[int(rng.choice(len(pools), p=shares))] if len(pools) > 1 else pools[0]
-        drawn = pool[int(rng.integers(len(pool)))]
+        drawn = pool[draw]
         if not np.array_equal(drawn, response):
             return drawn
+        draw = int(rng.integers(len(pool)))
     raise UserError(
         f"response selection: expected responses that differ, found the same one {_MAX_DRAWS} "
         "times in a row; take more data, or set plato.selection_weight 0"
