@@ -29,6 +29,8 @@ from dialogpt.tokenization import copy_tokenizer_files
 CARD_FILE = "dialogpt.json"
 CARD_VERSION = 1
 STATE_FILE = "state.json"
+PLATO = "plato"
+"""What config.json of a PLATO calls its kind; transformers has none of the name."""
 _UNFINISHED = ".unfinished"
 
 
@@ -89,6 +91,15 @@ def resolve_model_folder(name: str) -> str:
         f"{path}: expected a model folder (config.json) or a training run (best/ or last/), found "
         "neither; train first, or wait for the run's first checkpoint"
     )
+
+
+def is_plato(folder: Path) -> bool:
+    """Whether a model folder holds a PLATO of this project."""
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(values, dict) and values.get("model_type") == PLATO
 
 
 def read_model_card(folder: Path) -> ModelCard | None:

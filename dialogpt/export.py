@@ -5,7 +5,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from dialogpt.checkpoint import CARD_FILE
+from dialogpt.checkpoint import CARD_FILE, is_plato
 from dialogpt.command_line import UserError, run_command
 from dialogpt.exporting.facts import ModelFacts, gather_facts
 from dialogpt.exporting.page import write_page
@@ -47,6 +47,11 @@ def export(run: Path, output: Path) -> None:
             taken.
     """
     facts = gather_facts(run)
+    if is_plato(facts.folder):
+        raise UserError(
+            f"{facts.folder}: expected a GPT-2, found a PLATO, which transformers has no code "
+            "for; copy the folder as it is: decoding, chat and the web page read it"
+        )
     weights = sorted(facts.folder.glob("model*.safetensors*"))
     if not weights:
         raise UserError(

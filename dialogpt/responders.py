@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from dialogpt.checkpoint import resolve_model_folder
+from dialogpt.checkpoint import is_plato, resolve_model_folder
 from dialogpt.config.decoding import ResponderConfig
 from dialogpt.decode import respond
 from dialogpt.decode.response import AnyResponder
-from dialogpt.plato.load import is_plato
 from dialogpt.plato.respond import build_plato_responder
 
 

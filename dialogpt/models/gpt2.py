@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, GPT2Config, GPT2LMHeadModel
 from transformers.utils.logging import disable_progress_bar
 
-from dialogpt.checkpoint import resolve_model_folder
+from dialogpt.checkpoint import is_plato, resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config.training import ModelConfig
 from dialogpt.data.packing import PackedBatch
@@ -280,6 +280,11 @@ _LOADING_ERRORS = (OSError, ValueError, RuntimeError, SafetensorError)
 
 def _read_config(name: str, **changes: float) -> Any:
     """The config of a GPT-2; UserError for any other model, and where there is none."""
+    if is_plato(Path(name)):
+        raise UserError(
+            f"{name}: expected a GPT-2, found a PLATO; `python -m dialogpt.plato` measures it, and "
+            "decoding, chat and the web page take it as --model"
+        )
     try:
         # A folder may bring code for its config; without this, transformers asks whether to run it.
         config = AutoConfig.from_pretrained(name, trust_remote_code=False, **changes)

@@ -14,11 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dialogpt.checkpoint import resolve_model_folder
+from dialogpt.checkpoint import is_plato, resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config.plato import PlatoConfig, SequenceConfig
 from dialogpt.config.training import ModelConfig
-from dialogpt.plato.model import CONFIG_FILE, MODEL_TYPE, WEIGHTS_FILE, PlatoModel
+from dialogpt.plato.model import CONFIG_FILE, WEIGHTS_FILE, PlatoModel
 from dialogpt.plato.network import PlatoNetwork, PlatoSizes
 
 BERT_EPS, GPT2_EPS = 1e-12, 1e-5
@@ -43,15 +43,6 @@ class Source:
     weights: Mapping[str, Tensor] | None = None
     num_latents: int = 0
     described: Mapping[str, Any] | None = None
-
-
-def is_plato(folder: Path) -> bool:
-    """Whether a model folder holds a PLATO."""
-    try:
-        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(values, dict) and values.get("model_type") == MODEL_TYPE
 
 
 def read_source(model: ModelConfig, plato: PlatoConfig, *, vocab_size: int) -> Source:

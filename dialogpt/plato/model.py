@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from dialogpt.checkpoint import PLATO
 from dialogpt.config.plato import PlatoConfig
 from dialogpt.models.losses import token_nll
 from dialogpt.models.target_nll import target_nll
@@ -27,7 +28,6 @@ from dialogpt.records import write_json
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
-MODEL_TYPE = "plato"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -213,7 +213,7 @@ class PlatoModel(nn.Module):
             name: getattr(self.config, name)
             for name in ("bidirectional_context", "latent_visible_to_context")
         }
-        described = {"model_type": MODEL_TYPE, **asdict(self.network.sizes), **masks}
+        described = {"model_type": PLATO, **asdict(self.network.sizes), **masks}
         write_json(folder / CONFIG_FILE, {**described, "sequence": asdict(self.config.sequence)})
 
 

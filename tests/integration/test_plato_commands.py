@@ -4,11 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from support_decode import Run, in_process
 from support_plato_decode import save_plato_folder
 
 from dialogpt import chat, latents
+from dialogpt.command_line import UserError
 from dialogpt.decode import __main__ as decode
+from dialogpt.export import export
+from dialogpt.models.gpt2 import load_gpt2
 
 LINES = [
     {"turns": ["the inn", "who?"], "speakers": [0, 1], "knowledge": ["i am in."]},
@@ -125,3 +129,11 @@ def test_latents_of_a_model_without_any_are_refused(
     words = ("--model", str(plain), "--contexts", str(contexts), *LENGTH)
     _, err = run_latents(*words, expected_exit=1)
     assert "expected a PLATO with a latent" in err
+
+
+def test_what_takes_a_gpt2_alone_says_what_this_is(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected a GPT-2, found a PLATO"):
+        load_gpt2(str(model), dtype=torch.float32)
+    with pytest.raises(UserError, match="found a PLATO, which transformers has no code for"):
+        export(model, tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()
