@@ -1,7 +1,7 @@
 """What is drawn: numbers of metrics.jsonl over steps, and the same in words."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dialogpt.report.formats import count, decimal, percent
 from dialogpt.report.notices import MAX_WAITING_SHARE
@@ -81,6 +81,45 @@ MMI_RL_CURVES = (
     ),
 )
 """Of runs that maximise mutual information (docs/mmi-rl.md)."""
+PLATO_CURVES = (
+    Curve(
+        kind="valid",
+        key="marginal_perplexity",
+        title="Perplexity over all latents",
+        label="perplexity a token",
+        written=lambda value: decimal(value, 1),
+        logarithmic=True,
+    ),
+    Curve(
+        kind="train",
+        key="latent_perplexity",
+        title="Latents in use",
+        label="perplexity of the mean posterior",
+        written=lambda value: decimal(value, 1),
+    ),
+    Curve(
+        kind="train",
+        key="latent_information",
+        title="What the latent tells of a response",
+        label="nats at most",
+        written=lambda value: decimal(value, 3),
+    ),
+    Curve(
+        kind="valid",
+        key="selection_accuracy",
+        title="Response selection",
+        label="share told apart rightly",
+        written=percent,
+    ),
+    Curve(
+        kind="train",
+        key="bow_per_token",
+        title="Bag of words",
+        label="nats a token",
+        written=lambda value: decimal(value, 3),
+    ),
+)
+"""Of a PLATO (docs/plato.md)."""
 CURVES = (
     Curve(
         kind="valid",
@@ -135,6 +174,7 @@ CURVES = (
         written=percent,
     ),
     *MMI_RL_CURVES,
+    *PLATO_CURVES,
 )
 LOSS = Curve(
     kind="valid",
@@ -143,6 +183,13 @@ LOSS = Curve(
     label="nats a token",
     written=lambda value: decimal(value, 3),
 )
+
+
+def loss_curve(runs: Sequence[Run]) -> Curve:
+    """The loss; a PLATO's is that of a response, all of its terms together."""
+    if any("plato.num_latents" in run.settings for run in runs):
+        return replace(LOSS, label="nats a response, all losses")
+    return LOSS
 
 
 def train_loss_points(run: Run) -> tuple[list[int], list[float]]:

@@ -6,7 +6,15 @@ from io import BytesIO
 from typing import Any
 
 from dialogpt.command_line import UserError
-from dialogpt.report.curves import CURVES, LOSS, Curve, in_words, smoothed, train_loss_points
+from dialogpt.report.curves import (
+    CURVES,
+    LOSS,
+    Curve,
+    in_words,
+    loss_curve,
+    smoothed,
+    train_loss_points,
+)
 from dialogpt.report.runs import Run
 
 _SIZE_INCHES = (6.0, 3.6)
@@ -62,7 +70,7 @@ def draw_figures(runs: Sequence[Run]) -> Iterator[DrawnFigure]:
         UserError: matplotlib is not installed.
     """
     require_matplotlib()
-    loss = _figure(LOSS, runs, _draw_loss)
+    loss = _figure(loss_curve(runs), runs, _draw_loss)
     training = [in_words(run, train_loss_points(run), LOSS, len(runs)) for run in runs]
     sentences = [f"Training loss: {words}" for words in training if words]
     alternative = " ".join([*sentences, f"Validation loss: {loss.alternative}"])

@@ -96,6 +96,8 @@ def _what_it_is(run: Run) -> str:
         "forward": "A forward model, P(response | context). ",
         "backward": "A backward model, P(source | response). ",
     }.get(direction or "", "")
+    if "latents" in facts:
+        model = f"A PLATO of {count(facts['latents'])} latents. "
     if "train_dialogues" not in facts:
         return f"{model}Last line written {when(run.last_written)}."
     return (

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dialogpt.report.curves import train_loss_points
+from dialogpt.report.curves import loss_curve, train_loss_points
 from dialogpt.report.figures import plain_label, require_matplotlib
 from dialogpt.report.runs import Run, read_run
 
@@ -51,6 +51,6 @@ def _draw_run(panel: Any, run: Run) -> None:
             )
     panel.set_title(plain_label(run.name))
     panel.set_xlabel("optimizer step")
-    panel.set_ylabel("loss, nats a token")
+    panel.set_ylabel(f"loss, {loss_curve([run]).label}")
     panel.grid(alpha=0.3)
     panel.legend()

@@ -17,6 +17,8 @@ from dialogpt.plato.__main__ import measure_split
 from dialogpt.plato.load import load_plato
 from dialogpt.plato.run import take_mask_of, train
 from dialogpt.plato.trainer import PlatoTrainer
+from dialogpt.report.curves import PLATO_CURVES, loss_curve
+from dialogpt.report.runs import read_run
 from dialogpt.run_log import read_metrics
 from dialogpt.wordpiece import MASK
 from tests.support_plato import model
@@ -72,6 +74,15 @@ def test_a_run_learns_and_logs_what_the_latent_does(trained):
     assert last["best_perplexity"] < last["marginal_perplexity"] < last["bound_perplexity"]
     assert last["best_perplexity"] <= last["perplexity"]
     assert 0.0 <= last["selection_accuracy"] <= 1.0
+
+
+def test_a_page_about_the_run_has_curves_of_the_latent(trained):
+    found = read_run(trained)
+    assert "nats a response" in loss_curve([found]).label
+    for curve in PLATO_CURVES:
+        steps, values = curve.points(found)
+        assert steps, curve.key
+        assert all(isinstance(curve.written(value), str) for value in values)
 
 
 def test_the_command_measures_what_validation_measured(shards, trained, tmp_path, capsys):

@@ -33,7 +33,8 @@ CLOCK = {"tokens_per_second", "waiting_share"}
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     tokenizer = byte_tokenizer()
-    for split, count in (("train", 80), ("valid", 1)):
+    # The few validation dialogues leave a rank with an empty batch, which must not hang.
+    for split, count in (("train", 80), ("valid", 2)):
         write_split(
             folder / "shards" / split, made_up_dialogues(count, seed=3), tokenizer=tokenizer
         )
@@ -55,6 +56,7 @@ def test_two_ranks_make_the_run_of_one_that_accumulates(runs):
     assert len(one) == len(two) > 6
     for ours, wanted in zip(two, one, strict=True):
         assert ours.keys() == wanted.keys()
+        assert ours.pop("kind") == wanted.pop("kind")
         for name, value in wanted.items():
             assert ours[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
     weights = [load_file(runs / n / "last" / "model.safetensors") for n in ("one", "two")]
