@@ -24,7 +24,7 @@ from typing import Protocol
 
 from dialogpt.command_line import UserError
 from dialogpt.records import write_json
-from dialogpt.tokenization import copy_tokenizer_files
+from dialogpt.tokenization import Tokenizer, copy_tokenizer_files
 
 CARD_FILE = "dialogpt.json"
 CARD_VERSION = 1
@@ -62,6 +62,22 @@ class ModelCard:
     def at(self, *, step: int, valid_loss: float | None) -> "ModelCard":
         """The card of the same model at another step."""
         return replace(self, step=step, valid_loss=valid_loss)
+
+
+def untrained_card(
+    tokenizer: Tokenizer, *, direction: str, max_seq_len: int, text_rules: str
+) -> ModelCard:
+    """The card of weights that this project has not trained."""
+    return ModelCard(
+        direction=direction,
+        max_seq_len=max_seq_len,
+        text_rules=text_rules,
+        tokenizer_kind=tokenizer.kind,
+        tokenizer_fingerprint=tokenizer.fingerprint,
+        eos_id=tokenizer.eos_id,
+        step=0,
+        valid_loss=None,
+    )
 
 
 class SavableModel(Protocol):

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
-from dialogpt.checkpoint import CARD_FILE, ModelCard
+from dialogpt.checkpoint import CARD_FILE, ModelCard, untrained_card
 from dialogpt.command_line import UserError, run_command
 from dialogpt.config.shared import Direction
 from dialogpt.folders import whole_folder
@@ -121,15 +121,8 @@ def import_checkpoint(
     tokenizer = load_tokenizer(tokenizer_name or _own_tokenizer(home))
     weights = read_weights(file, num_heads=num_heads)
     _check_fit(file, weights, tokenizer, window)
-    card = ModelCard(
-        direction=direction,
-        max_seq_len=window,
-        text_rules=RELEASE_TEXT_RULES,
-        tokenizer_kind=tokenizer.kind,
-        tokenizer_fingerprint=tokenizer.fingerprint,
-        eos_id=tokenizer.eos_id,
-        step=0,
-        valid_loss=None,
+    card = untrained_card(
+        tokenizer, direction=direction, max_seq_len=window, text_rules=RELEASE_TEXT_RULES
     )
     with whole_folder(output) as folder:
         write_weights(folder, weights, eos_id=tokenizer.eos_id)

@@ -8,7 +8,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from dialogpt.checkpoint import CARD_FILE, ModelCard
+from dialogpt.checkpoint import CARD_FILE, untrained_card
 from dialogpt.command_line import UserError, run_command
 from dialogpt.config.plato import PlatoConfig
 from dialogpt.folders import whole_folder
@@ -88,15 +88,11 @@ def import_plato(source: Path, output: Path, *, tokenizer_name: str, num_heads: 
         described={},  # a whole PLATO, of which nothing may be missing
     )
     model = build_plato(begun, config, dropout=0.0)
-    card = ModelCard(
+    card = untrained_card(
+        tokenizer,
         direction="forward",
         max_seq_len=config.sequence.longest_row,
         text_rules=RELEASE_TEXT_RULES,
-        tokenizer_kind=tokenizer.kind,
-        tokenizer_fingerprint=tokenizer.fingerprint,
-        eos_id=tokenizer.eos_id,
-        step=0,
-        valid_loss=None,
     )
     with whole_folder(output) as folder:
         model.save(folder)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import torch
 
-from dialogpt.checkpoint import read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config.plato import PlatoConfig
-from dialogpt.config.training import ModelConfig, TrainConfig, token_budget
+from dialogpt.config.training import TrainConfig, token_budget
 from dialogpt.data.manifest import Manifest
 from dialogpt.distributed import num_ranks
 from dialogpt.models.gpt2 import num_parameters
@@ -29,6 +28,7 @@ from dialogpt.train.start import (
     going_on,
     learner,
     read_former,
+    require_tokenizer_of,
     started,
     write_facts,
 )
@@ -133,7 +133,7 @@ def build_model(
     if checkpoint is not None:
         begun = replace(begun, init=str(checkpoint / "model"))
     elif begun.init != "scratch":
-        _require_tokenizer(begun, manifest)
+        require_tokenizer_of(begun.init, manifest)
     source = read_source(begun, plato, vocab_size=manifest.vocab_size)
     # Positions count inside utterances, and those of a context are no longer than all of it.
     limits = plato.sequence
@@ -165,16 +165,6 @@ def take_mask_of(model: PlatoModel, tokenizer: Tokenizer) -> None:
         )
     with torch.no_grad():
         model.network.mask.copy_(model.network.tokens.weight[pieces.index(MASK)])
-
-
-def _require_tokenizer(begun: ModelConfig, manifest: Manifest) -> None:
-    card = read_model_card(Path(resolve_model_folder(begun.init)))
-    if card is not None and card.tokenizer_fingerprint != manifest.tokenizer_fingerprint:
-        raise UserError(
-            f"model.init {begun.init!r}: expected a model of the shards' tokenizer "
-            f"{manifest.tokenizer_fingerprint}, found one of {card.tokenizer_fingerprint}; write "
-            "the shards with the model's tokenizer, or take another model"
-        )
 
 
 def _describe(config: TrainConfig, parts: TrainerParts, start: Start) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 
-from dialogpt.checkpoint import read_model_card, resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config.training import ModelConfig, TrainConfig, token_budget
 from dialogpt.data.manifest import Manifest
@@ -24,6 +23,7 @@ from dialogpt.train.start import (
     going_on,
     learner,
     read_former,
+    require_tokenizer_of,
     started,
     write_facts,
 )
@@ -113,13 +113,7 @@ def build_model(config: TrainConfig, manifest: Manifest, checkpoint: Path | None
     """The run's model as it was at a checkpoint, or as the config begins it."""
     source = _model_source(config, checkpoint)
     if checkpoint is None and source.init != "scratch":
-        card = read_model_card(Path(resolve_model_folder(source.init)))
-        if card is not None and card.tokenizer_fingerprint != manifest.tokenizer_fingerprint:
-            raise UserError(
-                f"model.init {source.init!r}: expected a model of the shards' tokenizer "
-                f"{manifest.tokenizer_fingerprint}, found one of {card.tokenizer_fingerprint}; "
-                "write the shards with the model's tokenizer, or take another model"
-            )
+        require_tokenizer_of(source.init, manifest)
     model = build_gpt2(
         source,
         vocab_size=manifest.vocab_size,

@@ -9,7 +9,13 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from dialogpt.checkpoint import ModelCard, RunFolder
+from dialogpt.checkpoint import (
+    ModelCard,
+    RunFolder,
+    read_model_card,
+    resolve_model_folder,
+)
+from dialogpt.command_line import UserError
 from dialogpt.config.training import TrainConfig
 from dialogpt.data.manifest import Manifest
 from dialogpt.data.sampler import BatchPlanner
@@ -151,6 +157,17 @@ def first_card(config: TrainConfig, manifest: Manifest) -> ModelCard:
         step=0,
         valid_loss=None,
     )
+
+
+def require_tokenizer_of(init: str, manifest: Manifest) -> None:
+    """Raise UserError if a model of this project was trained with other tokens than the shards'."""
+    card = read_model_card(Path(resolve_model_folder(init)))
+    if card is not None and card.tokenizer_fingerprint != manifest.tokenizer_fingerprint:
+        raise UserError(
+            f"model.init {init!r}: expected a model of the shards' tokenizer "
+            f"{manifest.tokenizer_fingerprint}, found one of {card.tokenizer_fingerprint}; write "
+            "the shards with the model's tokenizer, or take another model"
+        )
 
 
 def count_steps(config: TrainConfig, planner: BatchPlanner) -> int:
