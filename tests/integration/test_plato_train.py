@@ -172,6 +172,15 @@ def test_weights_that_do_not_fit_are_refused(shards, trained, tmp_path, changes,
         run(shards, tmp_path / "other", model={"init": str(trained)}, **changes)
 
 
+def test_weights_of_other_tokens_are_refused(shards, trained, tmp_path):
+    tokenizer = byte_tokenizer(num_extra=1)
+    other = tmp_path / "shards"
+    write_split(other / "train", made_up_dialogues(20, seed=1), tokenizer=tokenizer)
+    tokenizer.save(other / "tokenizer")
+    with pytest.raises(UserError, match="expected a model of the shards' tokenizer"):
+        run(other, tmp_path / "other", model={"init": str(trained)})
+
+
 def test_rows_longer_than_the_table_of_positions_are_refused(shards, tmp_path):
     with pytest.raises(UserError, match="at most the model's 20 positions"):
         run(shards, tmp_path / "other", model={"max_positions": 20})
