@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from dialogpt.config.web import WebConfig
-from dialogpt.decode.respond import Response
+from dialogpt.decode.response import Response
 from dialogpt.records import Hypothesis
 from dialogpt.web.sliders import Choice, bounds
 

@@ -8,6 +8,8 @@ from dialogpt.config.shared import Precision, require
 BlockKind = Literal["bert", "gpt2"]
 LatentSample = Literal["soft", "straight_through", "sample"]
 Reduction = Literal["sum", "token_mean"]
+MOST_TURNS, MOST_SENTENCES = 15, 16
+"""That the release's table of turns, of 16 rows, can tell apart; its row 0 is the response's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,15 @@ class SequenceConfig:
     def __post_init__(self) -> None:
         require(self.max_context_tokens >= 2, "plato.sequence.max_context_tokens must be >= 2")
         require(self.max_response_tokens >= 1, "plato.sequence.max_response_tokens must be >= 1")
-        require(self.max_turns >= 1, "plato.sequence.max_turns must be >= 1")
+        require(
+            1 <= self.max_turns <= MOST_TURNS,
+            f"plato.sequence.max_turns must lie in [1, {MOST_TURNS}], rows of the table of turns",
+        )
+        require(
+            self.max_knowledge_sentences <= MOST_SENTENCES or self.own_knowledge_turns,
+            f"plato.sequence.max_knowledge_sentences must be <= {MOST_SENTENCES}, or "
+            "own_knowledge_turns true: the table of turns has no more",
+        )
         limits = (self.max_turn_tokens, self.max_knowledge_sentences, self.max_knowledge_tokens)
         require(min(limits) >= 0, "the limits of plato.sequence must be >= 0")
 

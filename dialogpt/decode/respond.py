@@ -23,14 +23,12 @@ from dialogpt.decode.load import (
 )
 from dialogpt.decode.replies import GeneratedReply
 from dialogpt.decode.rerank import Reranker, build_reranker
-from dialogpt.decode.response import AnyResponder, Found, Response
+from dialogpt.decode.response import AnyResponder, Found
 from dialogpt.decode.scorers import Scorer, ScorerModels
 from dialogpt.models.inference import release_workspace
 from dialogpt.records import Hypothesis
 from dialogpt.text import clean_turn
 from dialogpt.tokenization import Tokenizer
-
-__all__ = ["Responder", "Response", "build_responder"]
 
 _logger = logging.getLogger(__name__)
 

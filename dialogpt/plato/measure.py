@@ -107,7 +107,7 @@ def measure(
     with torch.no_grad(), accelerator.autocast():
         for batch in (batch for batches in steps for batch in batches):
             on_device = batch.to(accelerator.device)
-            for name, value in _measured(model, on_device, used, all_latents).items():
+            for name, value in measured_sums(model, on_device, used, all_latents).items():
                 totals[name] = totals.get(name, value.new_zeros(())) + value
             for name, count in model.loss_counts(batch).items():
                 reduced[name] = reduced.get(name, 0) + count
@@ -136,13 +136,19 @@ def measure(
     )
 
 
-def _measured(
+def measured_sums(
     model: PlatoModel, batch: PlatoBatch, used: UsageSums, all_latents: bool
 ) -> dict[str, Tensor]:
-    """Sums over a batch, () float64."""
+    """Sums over a batch, () float64; the same names for every batch, also an empty one.
+
+    Ranks add up what they have by its place: one with an empty batch alone must have it all.
+    """
     losses = {name: value.double() for name, value in model(batch).items()}
-    if not model.has_latent or not batch.num_rows:
+    if not model.has_latent:
         return losses
+    if not batch.num_rows:
+        zero = torch.zeros_like(losses["nll"])
+        return losses | dict.fromkeys(("right", *(_KINDS if all_latents else ())), zero)
     kind = product_type(model.network.tokens.weight)
     with torch.autocast(batch.columns.device.type, enabled=False):
         found = model.recognise(batch, kind)

@@ -62,10 +62,8 @@ def context_columns(context: Context, config: SequenceConfig, *, eou_id: int) ->
         config: the limits.
         eou_id: ends every utterance and sentence.
     """
-    # The table has rows for so many; a model with a longer one would need another table.
-    num_turns = min(config.max_turns, KNOWLEDGE_TURN - 1)
-    turns = context.turns[-num_turns:]
-    roles = _roles(context, config)[-num_turns:]
+    turns = context.turns[-config.max_turns :]
+    roles = _roles(context, config)[-config.max_turns :]
     pieces = []
     for place, (turn, role) in enumerate(zip(turns, roles, strict=True)):
         kept = turn[-config.max_turn_tokens :] if config.max_turn_tokens else turn
@@ -79,7 +77,7 @@ def context_columns(context: Context, config: SequenceConfig, *, eou_id: int) ->
             sentence[: config.max_knowledge_tokens or None],
             eou_id,
             role=KNOWLEDGE,
-            turn=KNOWLEDGE_TURN if config.own_knowledge_turns else min(place, KNOWLEDGE_TURN - 1),
+            turn=KNOWLEDGE_TURN if config.own_knowledge_turns else place,
         )
         for place, sentence in enumerate(context.knowledge[-config.max_knowledge_sentences :])
     ]

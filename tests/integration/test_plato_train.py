@@ -71,6 +71,7 @@ def test_a_run_learns_and_logs_what_the_latent_does(trained):
         assert 1.0 <= line["latent_perplexity"] <= 3.0
         assert line["loss"] == pytest.approx(line["nll"] + line["bow"] + line["selection"])
     last = valid_lines[-1]
+    assert 1.0 <= last["latent_perplexity"] <= 3.0
     assert last["best_perplexity"] < last["marginal_perplexity"] < last["bound_perplexity"]
     assert last["best_perplexity"] <= last["perplexity"]
     assert 0.0 <= last["selection_accuracy"] <= 1.0

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from dialogpt.decode.display import WIDTH, format_line, format_table, num_columns
 from dialogpt.decode.filters import FilteredHypothesis, Objection
-from dialogpt.decode.respond import Response
+from dialogpt.decode.response import Response
 from dialogpt.records import Hypothesis
 
 

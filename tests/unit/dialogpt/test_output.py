@@ -6,7 +6,7 @@ import pytest
 
 from dialogpt.decode.contexts import read_contexts
 from dialogpt.decode.output import ResponseWriter, format_response, output_format_of
-from dialogpt.decode.respond import Response
+from dialogpt.decode.response import Response
 from dialogpt.records import Hypothesis
 
 

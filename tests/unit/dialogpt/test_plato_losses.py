@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from dialogpt.config.plato import PlatoConfig
 from dialogpt.plato.batch import make_batch
-from dialogpt.plato.latent import sample_latent, usage
-from dialogpt.plato.measure import bounds, latent_nlls, response_nlls
+from dialogpt.plato.latent import UsageSums, sample_latent, usage
+from dialogpt.plato.measure import bounds, latent_nlls, measured_sums, response_nlls
 from dialogpt.plato.model import PlatoModel
 from dialogpt.plato.network import PlatoNetwork
 from tests.support_plato import VOCAB_SIZE, batch, example, model, sizes
@@ -184,6 +184,21 @@ def test_responses_are_measured_as_the_loss_measures_them():
         states = plato.generate(made, None, KIND)
         found = response_nlls(plato, states, made)
     assert float(found.sum()) == pytest.approx(losses(plato, made)["nll"], rel=1e-6)
+    alone = [losses(plato, batch(plato, example(seed, negative=False)))["nll"] for seed in range(4)]
+    assert found.tolist() == pytest.approx(alone, rel=1e-6)
+
+
+@pytest.mark.parametrize("all_latents", [False, True])
+@pytest.mark.parametrize("num_latents", [0, 3])
+def test_an_empty_batch_is_measured_under_the_same_names(num_latents, all_latents):
+    plato = model(PlatoConfig(num_latents=num_latents)).eval()
+    all_latents = all_latents and num_latents > 0
+    found = []
+    for made in (batch(plato, example(1, negative=num_latents > 0)), batch(plato)):
+        with torch.no_grad():
+            found.append(measured_sums(plato, made, UsageSums(), all_latents))
+    assert list(found[0]) == list(found[1])
+    assert {float(value) for value in found[1].values()} == {0.0}
 
 
 def test_reductions_count_responses_or_tokens():

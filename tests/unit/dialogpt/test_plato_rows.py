@@ -249,3 +249,13 @@ def test_neighbours_lend_their_responses_in_a_ring(tmp_path):
     starts = batch.recognition.starts.tolist()
     responses = [batch.columns[0, end - 2].item() for end in starts[1:]]
     assert responses == [70, 71, 72, 71, 72, 70]
+
+
+def test_more_than_the_table_of_turns_can_tell_apart_is_refused():
+    with pytest.raises(ValueError, match=r"max_turns must lie in \[1, 15\]"):
+        SequenceConfig(max_turns=16)
+    with pytest.raises(ValueError, match="max_knowledge_sentences must be <= 16"):
+        SequenceConfig(max_knowledge_sentences=17)
+    context = said([11], knowledge=[[n] for n in range(20)])
+    turns = columns(context, max_knowledge_sentences=20, own_knowledge_turns=True)[3]
+    assert turns == [1, 1] + [KNOWLEDGE_TURN] * 40
