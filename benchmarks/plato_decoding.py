@@ -28,7 +28,7 @@ import torch
 
 from benchmarks.plato_decoding_programs import LatentByLatent
 from benchmarks.report import project_commit, shown_command, table, write_section
-from dialogpt.checkpoint import CARD_FILE, ModelCard
+from dialogpt.checkpoint import CARD_FILE, untrained_card
 from dialogpt.config.decoding import GenerationConfig, ResponderConfig
 from dialogpt.config.plato import PlatoConfig
 from dialogpt.decode.contexts import encode_contexts
@@ -205,15 +205,11 @@ def _write_model(folder: Path, options: argparse.Namespace, *, is_blind: bool) -
     model.save(folder)
     tokenizer = WordPieceTokenizer(_pieces(vocab_size))
     tokenizer.save(folder)
-    card = ModelCard(
+    card = untrained_card(
+        tokenizer,
         direction="forward",
         max_seq_len=config.sequence.longest_row,
         text_rules=TEXT_RULES,
-        tokenizer_kind=tokenizer.kind,
-        tokenizer_fingerprint=tokenizer.fingerprint,
-        eos_id=tokenizer.eos_id,
-        step=1,
-        valid_loss=None,
     )
     write_json(folder / CARD_FILE, asdict(card))
 

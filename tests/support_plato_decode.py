@@ -7,7 +7,7 @@ import torch
 from support_decode import tiny_tokenizer
 from torch import Tensor
 
-from dialogpt.checkpoint import ModelCard, write_model_folder
+from dialogpt.checkpoint import untrained_card, write_model_folder
 from dialogpt.config.plato import BlockKind, PlatoConfig, SequenceConfig
 from dialogpt.plato.batch import PlatoRow, lay_rows
 from dialogpt.plato.generate import ReplyTokens
@@ -121,15 +121,8 @@ def save_plato_folder(
     if model is None:
         model = tiny_plato(vocab_size=tokenizer.vocab_size, **options)  # type: ignore[arg-type]
     tokenizer.save(folder / "tokenizer")
-    card = ModelCard(
-        direction="forward",
-        max_seq_len=max_seq_len,
-        text_rules=TEXT_RULES,
-        tokenizer_kind=tokenizer.kind,
-        tokenizer_fingerprint=tokenizer.fingerprint,
-        eos_id=tokenizer.eos_id,
-        step=1,
-        valid_loss=None,
+    card = untrained_card(
+        tokenizer, direction="forward", max_seq_len=max_seq_len, text_rules=TEXT_RULES
     )
     write_model_folder(folder / "model", model, tokenizer_folder=folder / "tokenizer", card=card)
     return folder / "model"

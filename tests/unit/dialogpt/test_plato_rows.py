@@ -1,5 +1,7 @@
 """Rows of PLATO: their columns, their lengths, and the examples that they are made of."""
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from dialogpt.config.training import DataConfig
 from dialogpt.data.chunks import in_columns
 from dialogpt.data.loader import open_dialogues
 from dialogpt.plato.batch import RowLayout
-from dialogpt.plato.examples import ExampleCollator, ExampleDataset
+from dialogpt.plato.examples import ExampleCollator, ExampleDataset, ExampleSource
 from dialogpt.plato.lengths import measure_chunk
 from dialogpt.plato.sequence import (
     KNOWLEDGE,
@@ -259,3 +261,41 @@ def test_more_than_the_table_of_turns_can_tell_apart_is_refused():
     context = said([11], knowledge=[[n] for n in range(20)])
     turns = columns(context, max_knowledge_sentences=20, own_knowledge_turns=True)[3]
     assert turns == [1, 1] + [KNOWLEDGE_TURN] * 40
+
+
+def test_a_batch_holds_what_was_said_by_whom_and_what_is_known():
+    made = dialogue([2, 1, 3, 2], knowledge=[2])
+    made = replace(made, speakers=np.array([0, 0, 1, 0], np.int8))
+    config = PlatoConfig()
+    collate = ExampleCollator(config=config, layout=RowLayout(), bou_id=BOU, eou_id=EOU)
+    negative = np.array([5], np.uint16)
+    sources = [
+        ExampleSource(index=i, dialogue=made, turn=turn, negative=negative)
+        for i, turn in enumerate((1, 3))
+    ]
+    batch = collate(sources)
+    rows = [
+        batch.columns[:, start:end].numpy()
+        for start, end in pairwise(batch.recognition.starts.tolist())
+    ]
+    prefixes = [
+        context_columns(
+            Context(
+                turns=made.turns[:turn],
+                speakers=made.speakers[:turn].tolist(),
+                replier=0,
+                knowledge=made.knowledge,
+            ),
+            config.sequence,
+            eou_id=EOU,
+        )
+        for turn in (1, 3)
+    ]
+    # Both responses are speaker 0's, who said the first two utterances as well.
+    assert prefixes[1][2].tolist() == [REPLIER] * 5 + [OTHER] * 4 + [KNOWLEDGE] * 3
+    for row, response, prefix in zip(
+        rows, (made.turns[1], made.turns[3], negative, negative), prefixes * 2, strict=True
+    ):
+        assert np.array_equal(row[:, 1 : 1 + prefix.shape[1]], prefix)
+        assert row[0, 1 + prefix.shape[1] :].tolist() == [BOU, *response.tolist(), EOU]
+    assert (batch.num_target_words, batch.num_target_chars) == (3.0, 6.0)
