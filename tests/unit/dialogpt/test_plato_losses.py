@@ -201,6 +201,18 @@ def test_an_empty_batch_is_measured_under_the_same_names(num_latents, all_latent
     assert {float(value) for value in found[1].values()} == {0.0}
 
 
+def test_right_are_true_responses_above_even_odds_and_negatives_below():
+    plato = model(seed=3).eval()
+    made = batch(plato, *(example(seed) for seed in range(9)))
+    with torch.no_grad():
+        logits = plato.recognise(made, KIND).logits.tolist()
+        right = float(measured_sums(plato, made, UsageSums(), False)["right"])
+    wanted = [value > 0 for value in logits[:9]] + [value < 0 for value in logits[9:]]
+    assert right == sum(wanted)
+    # Were negatives taken for true ones, another number would come out.
+    assert right != sum(value > 0 for value in logits)
+
+
 def test_reductions_count_responses_or_tokens():
     for reduction, by_token in (("sum", False), ("token_mean", True)):
         plato = model(PlatoConfig(num_latents=3, reduction=reduction))
