@@ -110,6 +110,17 @@ def test_what_is_generated_teaches_the_posterior_through_soft_samples_alone(how,
     assert (gradient is not None and bool(gradient.any())) == reaches
 
 
+def test_dropout_is_for_training_alone():
+    plato = model(PlatoConfig(num_latents=0), dropout=0.5)
+    made = batch(plato, example(1, negative=False))
+    torch.manual_seed(0)
+    training = [losses(plato.train(), made)["nll"] for _ in range(2)]
+    assert training[0] != training[1]
+    evaluated = [losses(plato.eval(), made)["nll"] for _ in range(2)]
+    assert evaluated[0] == evaluated[1]
+    assert evaluated == [losses(model(PlatoConfig(num_latents=0)).train(), made)["nll"]] * 2
+
+
 def test_evaluation_takes_the_most_probable_latent_and_teaches_no_posterior():
     plato = model(PlatoConfig(num_latents=3, selection_weight=0.0)).eval()
     found = plato(batch(plato, example(1, negative=False)))
