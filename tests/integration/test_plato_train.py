@@ -1,12 +1,13 @@
 """Training PLATO by the command: what a run writes, going on with one, models to begin with."""
 
 import json
+import shutil
 import signal
 
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from support_train import byte_tokenizer, made_up_dialogues, merged, tiny_settings, write_split
 from support_wordpiece import PIECES, wordpiece_tokenizer
 
@@ -20,6 +21,7 @@ from dialogpt.plato.trainer import PlatoTrainer
 from dialogpt.report.curves import PLATO_CURVES, loss_curve
 from dialogpt.report.runs import read_run
 from dialogpt.run_log import read_metrics
+from dialogpt.train.__main__ import main
 from dialogpt.wordpiece import MASK
 from tests.support_plato import model
 
@@ -70,6 +72,7 @@ def test_a_run_learns_and_logs_what_the_latent_does(trained):
     for line in train_lines:
         assert 1.0 <= line["latent_perplexity"] <= 3.0
         assert line["loss"] == pytest.approx(line["nll"] + line["bow"] + line["selection"])
+    assert train_lines[-1]["step"] == CHANGES["max_steps"]
     last = valid_lines[-1]
     assert 1.0 <= last["latent_perplexity"] <= 3.0
     assert last["best_perplexity"] < last["marginal_perplexity"] < last["bound_perplexity"]
@@ -110,6 +113,31 @@ def test_its_model_folder_says_what_it_is(trained):
     weights = load_file(trained / "best" / "model.safetensors")
     assert "latents.weight" in weights
     assert not any(name.startswith("network.") for name in weights)
+
+
+def test_a_folder_that_lacks_part_of_its_latent_is_refused(trained, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(trained / "best", folder)
+    weights = load_file(folder / "model.safetensors")
+    del weights["posterior.weight"]
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(UserError, match=r"missed posterior\.weight"):
+        load_plato(folder)
+
+
+def test_the_command_trains_a_plato_where_the_config_has_one(shards, tmp_path, monkeypatch):
+    changes = {"plato": {"reduction": "token_mean"}, "max_steps": 2, "log_every_steps": 1}
+    settings = merged(merged(tiny_settings(shards, tmp_path / "run"), CHANGES), changes)
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["train", "--config", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    for line in lines(tmp_path / "run", "train"):
+        # Divided by its tokens, or by those that the log counts: the same ones.
+        assert line["nll"] == pytest.approx(line["nll_per_token"])
+        assert line["bow"] == pytest.approx(line["bow_per_token"])
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights_and_metrics(

@@ -25,9 +25,10 @@ def hub(tmp_path, monkeypatch):
 
 
 def test_a_repository_of_bert_gives_its_words(hub):
-    folder, _ = hub
+    folder, asked = hub
     wordpiece_tokenizer(lowercase=False).save(folder)
     found = load_tokenizer("hub:some/bert")
+    assert asked == ["vocab.txt", "tokenizer_config.json"]  # a cache has what was asked for alone
     assert found.kind == "wordpiece"
     assert found.fingerprint == wordpiece_tokenizer(lowercase=False).fingerprint
     (folder / "tokenizer_config.json").unlink()

@@ -30,6 +30,7 @@ def test_totals_divide_sums_and_take_no_mean_of_means():
     totals.add(result(nll=2.0, count=1))
     totals.add(result(nll=9.0, count=9))
     assert totals.losses() == {"nll": 1.1}
+    assert totals.num_target_tokens == 10
     assert totals.padding_share == 1 - 16 / 32
     assert totals.paths_per_token == 20 / 16
 
