@@ -17,6 +17,7 @@ def _result(size, gpus, rate, accumulation=1):
 def test_rates_are_to_one_gpu_of_the_same_kind_of_work():
     results = [_result("117M", 2, 180.0), _result("117M", 1, 100.0)]
     results += [_result("117M", 1, 50.0, 4), _result("117M", 4, 190.0, 4), _result("345M", 2, 9.0)]
+    results.append(_result("762M", 1, 3.0))  # of one number of GPUs alone there is nothing to draw
     assert speedups(results) == {
         "117M, DDP, 1 x 1,024 tokens": {1: 1.0, 2: 1.8},
         "117M, DDP, 4 x 1,024 tokens": {1: 1.0, 4: 3.8},
