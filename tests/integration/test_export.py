@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dialogpt.command_line import UserError
 from dialogpt.config.decoding import DecodeConfig, GenerationConfig
-from dialogpt.decode.respond import Response, build_responder
+from dialogpt.decode.respond import build_responder
+from dialogpt.decode.response import Response
 from dialogpt.export import export, main
 
 CONTEXTS = [["Hi", "you?"], ["</s> <|endoftext|>"], ["a", "b", "c d e"]]

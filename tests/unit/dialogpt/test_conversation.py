@@ -22,7 +22,8 @@ from dialogpt.decode.conversation import (
     save_conversation,
     self_talk,
 )
-from dialogpt.decode.respond import Responder, Response, build_responder
+from dialogpt.decode.respond import Responder, build_responder
+from dialogpt.decode.response import Response
 from dialogpt.records import Hypothesis
 from dialogpt.text import clean_turn
 
