@@ -8,7 +8,13 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from dialogpt.command_line import INPUT_ERROR, UserError, parse_config, run_command
+from dialogpt.command_line import (
+    INPUT_ERROR,
+    UserError,
+    parse_config,
+    refuse_to_overwrite,
+    run_command,
+)
 from dialogpt.config.chat import ChatConfig
 from dialogpt.decode.conversation import (
     LONGEST_MESSAGE,
@@ -21,7 +27,6 @@ from dialogpt.decode.conversation import (
     self_talk,
 )
 from dialogpt.decode.display import format_table
-from dialogpt.decode.output import refuse_to_overwrite
 from dialogpt.decode.terminal import ReplyLine, line_reader
 from dialogpt.responders import build_responder
 from dialogpt.text import clean_turn

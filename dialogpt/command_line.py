@@ -281,6 +281,12 @@ def require_folder(path: Path, what: str, remedy: str) -> None:
         raise UserError(f"{path}: expected {what}, found {found}; {remedy}")
 
 
+def refuse_to_overwrite(path: Path) -> None:
+    """Raise UserError if there is such a file: hours of work should not vanish unasked."""
+    if path.exists():
+        raise UserError(f"{path}: exists already; name another --output or delete it")
+
+
 def as_plain(value: Any) -> Any:
     """A nested dataclass as plain dicts and lists, for JSON and YAML."""
     if is_dataclass(value) and not isinstance(value, type):

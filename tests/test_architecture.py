@@ -23,6 +23,7 @@ LEVELS = [
     ("dialogpt.exporting.*", 5.5),
     ("dialogpt.export", 6),
     ("dialogpt.latents", 5),
+    ("dialogpt.oracle", 5),
     ("dialogpt.responders", 4.7),
     ("dialogpt", 0),
     ("dialogpt.config", 0),

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dialogpt.command_line import parse_config, run_command
+from dialogpt.command_line import parse_config, refuse_to_overwrite, run_command
 from dialogpt.config.decoding import DecodeConfig
 from dialogpt.decode.context_formats import GivenContext
 from dialogpt.decode.contexts import read_given_contexts, typed_contexts
 from dialogpt.decode.display import format_line, format_table
-from dialogpt.decode.output import ResponseWriter, output_format_of, refuse_to_overwrite
+from dialogpt.decode.output import ResponseWriter, output_format_of
 from dialogpt.decode.response import AnyResponder, Response
 from dialogpt.responders import build_responder
 

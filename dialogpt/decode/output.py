@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from dialogpt.command_line import UserError
+from dialogpt.command_line import refuse_to_overwrite
 from dialogpt.config.decoding import OutputFormat
 from dialogpt.decode.response import Response
 from dialogpt.dialogue_text import join_turns
@@ -76,9 +76,3 @@ class ResponseWriter:
         self._lines.close()
         if error_type is None:
             self._unfinished.replace(self._path)
-
-
-def refuse_to_overwrite(path: Path) -> None:
-    """Raise UserError if there is such a file: hours of decoding should not vanish unasked."""
-    if path.exists():
-        raise UserError(f"{path}: exists already; name another --output or delete it")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, zip_longest
 from pathlib import Path
+from typing import Any
 
 from dialogpt.command_line import UserError
 from dialogpt.dialogue_text import join_turns
@@ -25,11 +26,13 @@ class Reply:
         text: the reply; "" is a reply that is empty.
         where: file and line, for messages.
         context: what it replied to, one string however many turns; None where the file has none.
+        candidates: all that could have been said, best first; none where the file has none.
     """
 
     text: str
     where: str
     context: str | None = None
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,11 +41,11 @@ class Segment:
 
     Attributes:
         item: of the test set; without turns where the references are plain text.
-        replies: texts, in the order of the systems.
+        replies: in the order of the systems.
     """
 
     item: TestItem
-    replies: tuple[str, ...]
+    replies: tuple[Reply, ...]
 
 
 def read_segments(
@@ -63,22 +66,22 @@ def read_segments(
     readers = [_replies(Path(file)) for _, file in systems]
     for number in count(1):
         item = next(items, None)
-        replies = [next(reader, None) for reader in readers]
+        found = [next(reader, None) for reader in readers]
         if item is None:
             break
-        texts = []
-        for (name, file), reply in zip(systems, replies, strict=True):
+        replies = []
+        for (name, file), reply in zip(systems, found, strict=True):
             if reply is None:
                 raise UserError(
                     f"{file}: expected a reply of {name} to item {number:,} of {references[0]}, "
                     f"found the end of the file after {number - 1:,}; decode the rest"
                 )
             _check_context(item, reply, name=name, number=number)
-            texts.append(reply.text)
-        yield Segment(item=item, replies=tuple(texts))
+            replies.append(reply)
+        yield Segment(item=item, replies=tuple(replies))
     if number == 1:
         raise UserError(f"{references[0]}: expected items of a test set, found none")
-    for (name, _), reply in zip(systems, replies, strict=True):
+    for (name, _), reply in zip(systems, found, strict=True):
         if reply is not None:
             raise UserError(
                 f"{reply.where}: expected no more replies of {name}, as {references[0]} ends after "
@@ -186,7 +189,21 @@ def _json_replies(path: Path) -> Iterator[Reply]:
             )
         turns = value.get("context")
         is_known = isinstance(turns, list) and all(isinstance(turn, str) for turn in turns)
-        yield Reply(text=text, where=where, context=join_turns(turns) if is_known else None)
+        yield Reply(
+            text=text,
+            where=where,
+            context=join_turns(turns) if is_known else None,
+            candidates=tuple(_candidates(value)),
+        )
+
+
+def _candidates(value: dict[str, Any]) -> Iterator[str]:
+    """The texts under "hypotheses", as dialogpt.decode writes them; others are passed over."""
+    hypotheses = value.get("hypotheses")
+    for hypothesis in hypotheses if isinstance(hypotheses, list) else ():
+        text = hypothesis.get("text") if isinstance(hypothesis, dict) else None
+        if isinstance(text, str):
+            yield text
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -135,6 +135,15 @@ class MeteorProgram:
             rows += self._answers(lines[start : start + _AT_ONCE])
         return np.array(rows, np.float64).reshape(-1, _NUM_STATISTICS)
 
+    def scores(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
+        """(n,) scores in [0, 1] of the segments, each for itself.
+
+        Raises:
+            UnavailableError: as for `statistics`.
+        """
+        scores: Floats = meteor_score(_without_whole(self.statistics(hypotheses, references)))
+        return scores[..., 0]
+
     def close(self) -> None:
         """End the program."""
         assert self._process.stdin is not None

@@ -102,7 +102,10 @@ def _chunks(
 ) -> Iterator[Chunk]:
     """Segments by thousands, their texts prepared; people are the last system, if they are one."""
     while batch := list(islice(segments, _CHUNK)):
-        systems = [list(texts) for texts in zip(*(one.replies for one in batch), strict=True)]
+        systems = [
+            [reply.text for reply in replies]
+            for replies in zip(*(one.replies for one in batch), strict=True)
+        ]
         items = [segment.item for segment in batch]
         for item in items:
             _check_human(item, is_known=knows_humans)

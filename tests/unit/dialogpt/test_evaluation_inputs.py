@@ -32,7 +32,8 @@ def record(item: TestItem, text: str, **changes: object) -> str:
 
 def segments(items: str, *systems: str) -> list[tuple[str, ...]]:
     named = [(f"s{number}", file) for number, file in enumerate(systems)]
-    return [segment.replies for segment in read_segments([items], named)]
+    found = read_segments([items], named)
+    return [tuple(reply.text for reply in segment.replies) for segment in found]
 
 
 def test_formats_of_systems_are_read_in_step(items: str, tmp_path: Path) -> None:

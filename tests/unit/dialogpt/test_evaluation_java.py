@@ -97,6 +97,8 @@ def test_the_program_gives_the_numbers_of_its_mode_for_files(real_java: None) ->
     for case in CASES.values():  # one program for all, texts that are made like its protocol too
         found = measure._program.statistics(case["hyps"], case["refs"])
         assert found.tolist() == case["statistics"]
+        scores = measure._program.scores(case["hyps"], case["refs"])
+        assert scores == pytest.approx(case["segments"], abs=1e-12)
     case = CASES["dstc raw"]
     measure.add(chunk(case, [texts[0] for texts in case["refs"]]))
     first, second = measure.results()
