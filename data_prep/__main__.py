@@ -9,7 +9,7 @@ STAGES = {
     "import": "conversations of other kinds (DailyDialog, chat exports, ...) -> dialogues",
     "purge": "remove given comments from dialogues and shards",
     "report": "one HTML page about a folder of dialogues: what was read, dropped and kept",
-    "testset": "write a published multi-reference test set from dumps and key lists",
+    "testset": "write a test set: a published one from dumps and key lists, or one of a split",
     "contamination": "report what of a test set also stands in the training dialogues",
     "tokenizer": "train a tokenizer (SentencePiece, WordPiece) on the dialogues",
     "shards": "dialogues -> token ids -> LMDB shards",

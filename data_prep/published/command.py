@@ -1,4 +1,4 @@
-"""python -m data_prep testset: a published multi-reference test set from dumps and key lists.
+"""python -m data_prep testset: a published test set from dumps and key lists, or one of a split.
 
 docs/published-test-sets.md says what is needed, what is written, and what may be missing.
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from data_prep.published import dstc7, reddit6k
+from data_prep.published import dstc7, reddit6k, split
 from data_prep.published.config import TestsetConfig
 from data_prep.stages import JsonObject
 from dialogpt.command_line import parse_config, run_command
@@ -21,6 +21,7 @@ _Kind = tuple[Callable[[TestsetConfig], JsonObject], Callable[[JsonObject], Iter
 _KINDS: dict[str, _Kind] = {
     "reddit6k": (reddit6k.write_reddit6k, reddit6k.table_lines),
     "dstc7": (dstc7.write_dstc7, dstc7.table_lines),
+    "split": (split.write_split, split.table_lines),
 }
 
 

@@ -1,25 +1,33 @@
 """Options of `python -m data_prep testset`; the docstring under a field is its help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-KINDS = ("reddit6k", "dstc7")
+from dialogpt.records import Split
 
-_NEEDED = {"reddit6k": ("lines", "ids"), "dstc7": ("dumps", "hashes", "sets")}
+KINDS = ("reddit6k", "dstc7", "split")
+
+_NEEDED = {
+    "reddit6k": ("lines", "ids"),
+    "dstc7": ("dumps", "hashes", "sets"),
+    "split": ("dialogues",),
+}
 _OTHERS = {
     "reddit6k": ("human",),
     "dstc7": ("keys", "subreddits", "domains", "pages", "num_workers"),
+    "split": ("split", "max_items", "seed"),
 }
 """Kind -> the options that it must have, and those that it may have besides --output."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestsetConfig:
-    """Write a published multi-reference test set, given dumps and the list that selects it."""
+    """Write a published test set, given dumps and its lists, or one of a split of dialogues."""
 
     __test__ = False  # pytest takes a class of this name for tests
 
     kind: str
-    """"reddit6k", the test set of DialoGPT; "dstc7", that of DSTC-7, track 2."""
+    """"reddit6k", the test set of DialoGPT; "dstc7", that of DSTC-7, track 2; "split", the last
+    turns of dialogues of one's own."""
     output: str
     """Folder for the test set and report.json."""
     lines: str = ""
@@ -49,6 +57,15 @@ class TestsetConfig:
     num_workers: int = 0
     """dstc7: processes, each for a month; 0 takes one for each core."""
 
+    dialogues: str = ""
+    """split: what `extract` or `import` wrote."""
+    split: Split = "test"
+    """split: train, valid or test."""
+    max_items: int = 0
+    """split: a random sample of so many; 0 takes all."""
+    seed: int = 0
+    """split: of the sample."""
+
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
@@ -58,9 +75,13 @@ class TestsetConfig:
         own = {*_NEEDED[self.kind], *_OTHERS[self.kind]}
         for kind in KINDS:
             for name in {*_NEEDED[kind], *_OTHERS[kind]} - own:
-                if getattr(self, name):
+                if getattr(self, name) != _DEFAULTS[name]:
                     raise ValueError(
                         f"--{name} is for kind {kind!r} and would have no effect; leave it out"
                     )
-        if self.num_workers < 0:
-            raise ValueError("num_workers must be >= 0")
+        for name in ("num_workers", "max_items", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be >= 0")
+
+
+_DEFAULTS = {field.name: field.default for field in fields(TestsetConfig)}

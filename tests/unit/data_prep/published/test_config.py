@@ -36,7 +36,7 @@ def test_an_option_of_the_other_kind_is_refused_for_reddit6k(name: str) -> None:
 
 
 def test_another_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="kind must be one of reddit6k, dstc7, got 'dstc6'"):
+    with pytest.raises(ValueError, match="kind must be one of reddit6k, dstc7, split, got 'dstc6'"):
         TestsetConfig(kind="dstc6", output="o")
 
 
