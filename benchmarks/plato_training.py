@@ -120,7 +120,7 @@ def _program(name: str, options: argparse.Namespace) -> tuple[Callable[[], int],
     compiled = options.device == "cuda" and not is_padded
     model = PlatoModel(PlatoNetwork(sizes, dropout=0.0), config, compiled=compiled)
     if is_padded:
-        model.backend = lambda device, kind: "padded"  # type: ignore[method-assign]
+        model.backend = lambda device, dtype: "padded"  # type: ignore[method-assign]
     accelerator, _ = start_accelerator("bf16" if options.device == "cuda" else "fp32")
     place_model(model, accelerator)
     updater = Updater(

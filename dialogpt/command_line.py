@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import yaml
@@ -65,7 +65,7 @@ def parse_config(
     except ArgumentError as error:
         message = _with_culprit(parser, words, error.message)
         parser.exit_on_error = True
-        parser.error(message)
+        parser.error(_without_union(message))
     parser.exit_on_error = True
     try:
         # jsonargparse hides a field named like a method of its namespaces ("keys") behind a mark.
@@ -76,7 +76,7 @@ def parse_config(
         names = {field.name for field in fields(config_class)}  # type: ignore[arg-type]
         config = config_class(**{name: value for name, value in values.items() if name in names})
     except ValueError as error:
-        parser.error(str(error))
+        parser.error(_without_union(str(error)))
     resolved = yaml.safe_load(parser.dump(options, skip_validation=True))
     resolved.pop("config", None)
     return config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
@@ -93,6 +93,19 @@ def _with_culprit(parser: ArgumentParser, words: Sequence[str], message: str) ->
             if alone.message == message:
                 return f"{file}: {message}"
     return message
+
+
+def _without_union(message: str) -> str:
+    """What is wrong with an optional section, without that it is not None and all its values."""
+    before, found, rest = message.partition("Does not validate against any of the Union subtypes")
+    wrong, is_optional, _ = rest.partition("- Expected a <class 'NoneType'>")
+    lines = [line.strip().removeprefix("- ") for line in wrong.partition("Errors:")[2].split("\n")]
+    said = [
+        "expected a section of settings, found null" if "must be a mapping" in line else line
+        for line in lines
+        if line and not line.startswith("Problem with given class_path")
+    ]
+    return " ".join([before.strip(), *said]).strip() if found and is_optional and said else message
 
 
 def _with_underscores(argv: Sequence[str]) -> list[str]:
@@ -285,6 +298,17 @@ def refuse_to_overwrite(path: Path) -> None:
     """Raise UserError if there is such a file: hours of work should not vanish unasked."""
     if path.exists():
         raise UserError(f"{path}: exists already; name another --output or delete it")
+
+
+def require_place(output: Path, what: Literal["file", "folder"]) -> None:
+    """Raise UserError where something cannot be written: before the work, not behind it."""
+    place = next(path for path in (output, *output.absolute().parents) if path.exists())
+    wants_folder = what == "folder" or place != output
+    if place.is_dir() != wants_folder:
+        found = "the folder" if place.is_dir() else "the file"
+        raise UserError(f"{output}: expected a place for a {what}, found {found} {place}")
+    if not os.access(place, os.W_OK):
+        raise UserError(f"{output}: expected a place to write to, but {place} is write-protected")
 
 
 def as_plain(value: Any) -> Any:

@@ -1,11 +1,10 @@
 """python -m dialogpt.evaluate: replies and references in, the numbers of the papers out."""
 
 import logging
-import os
 import sys
 from pathlib import Path
 
-from dialogpt.command_line import UserError, parse_config, run_command
+from dialogpt.command_line import parse_config, require_place, run_command
 from dialogpt.config.evaluation import EvaluateConfig
 from dialogpt.records import write_json, write_text
 
@@ -33,7 +32,7 @@ def evaluate_and_report(config: EvaluateConfig, resolved: str) -> None:
 
     output = Path(config.output) if config.output else None
     if output is not None:  # before hours of work
-        _require_place(output)
+        require_place(output, "folder")
     evaluation = evaluate(config)
     print(terminal_text(evaluation))
     if output is None:
@@ -50,15 +49,6 @@ def evaluate_and_report(config: EvaluateConfig, resolved: str) -> None:
     elif evaluation.systems:
         logger.info("No picture: pip install 'dialogpt[plots]' draws one")
     print(f"Wrote {output}", file=sys.stderr)
-
-
-def _require_place(output: Path) -> None:
-    """Raise UserError where a folder cannot be made or written to."""
-    place = next(path for path in (output, *output.absolute().parents) if path.exists())
-    if not place.is_dir():
-        raise UserError(f"{output}: expected a place for a folder, found the file {place}")
-    if not os.access(place, os.W_OK):
-        raise UserError(f"{output}: expected a place to write to, but {place} is write-protected")
 
 
 if __name__ == "__main__":

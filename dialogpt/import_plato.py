@@ -79,7 +79,12 @@ def import_plato(source: Path, output: Path, *, tokenizer_name: str, num_heads: 
             f"{source}: expected the {tokenizer.vocab_size} token embeddings of its tokenizer, "
             f"found {sizes.vocab_size}; name the right one with --tokenizer"
         )
-    config = PlatoConfig(num_latents=sizes.num_latents, head_biases=sizes.head_biases)
+    can_select = sizes.num_latents > 0 and bool(weights["selection.weight"].any())
+    config = PlatoConfig(
+        num_latents=sizes.num_latents,
+        head_biases=sizes.head_biases,
+        selection_weight=float(can_select),
+    )
     begun = Source(
         name=str(source),
         sizes=sizes,

@@ -17,6 +17,9 @@ from dialogpt.decode.response import Response
 from dialogpt.plato.words import Preference, preferences
 from dialogpt.responders import build_responder
 
+_COLUMNS = {"coherence": "coherence", "forward_log_prob": "forward"}
+"""Score -> head of its column; a model without response selection has no coherence."""
+
 
 def main() -> None:
     """Parse the command line and print what the latents say."""
@@ -69,12 +72,13 @@ def format_replies(response: Response, *, title: str) -> str:
     lines = [title]
     for number, turn in enumerate(response.context, start=1):
         lines.append(hanging(f"  turn {number}: ", shortened(turn)))
-    lines += ["", "     z coherence   forward  reply (log-probabilities in nats)"]
     best = response.hypotheses[0]
+    columns = {head: name for name, head in _COLUMNS.items() if name in best.scores}
+    heads = "".join(f"{head:>10}" for head in columns)
+    lines += ["", f"     z{heads}  reply (log-probabilities in nats)"]
     for hypothesis in sorted(response.hypotheses, key=lambda h: (h.latent, -h.scores["score"])):
         mark = ">" if hypothesis is best else " "
-        numbers = [hypothesis.scores[name] for name in ("coherence", "forward_log_prob")]
-        cells = "".join(f"{number:>10.2f}" for number in numbers)
+        cells = "".join(f"{hypothesis.scores[name]:>10.2f}" for name in columns.values())
         ending = "" if hypothesis.finished else " [cut]"
         lines.append(hanging(f"{mark} {hypothesis.latent:>4}{cells}  ", hypothesis.text + ending))
     return "\n".join(lines)

@@ -41,6 +41,7 @@ def tiny_plato(
     causal: bool = False,
     vocab_size: int = VOCAB_SIZE,
     limits: SequenceConfig = LIMITS,
+    selects: bool = True,
 ) -> PlatoModel:
     """Two layers of width 32 in float32."""
     torch.manual_seed(seed)
@@ -61,6 +62,7 @@ def tiny_plato(
         latent_visible_to_context=visible,
         bidirectional_context=not causal,
         sequence=limits,
+        selection_weight=float(selects),
     )
     model = PlatoModel(PlatoNetwork(sizes, dropout=0.0), config)
     for name, parameter in model.named_parameters():

@@ -41,5 +41,5 @@ class LatentsConfig:
     def __post_init__(self) -> None:
         require(self.show >= 0, "show must be >= 0")
         require(self.words >= 0, "words must be >= 0")
-        require(self.prior > 0, "prior must be > 0")
+        require(self.prior >= 1e-3, f"prior must be >= 0.001, got {self.prior}")
         require(self.batch_contexts >= 1, "batch_contexts must be >= 1")

@@ -12,6 +12,15 @@ MOST_TURNS, MOST_SENTENCES = 15, 16
 """That the release's table of turns, of 16 rows, can tell apart; its row 0 is the response's."""
 
 
+_LEAST = {
+    "max_context_tokens": 2,
+    "max_turn_tokens": 1,
+    "max_response_tokens": 1,
+    "max_knowledge_sentences": 0,
+    "max_knowledge_tokens": 1,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class SequenceConfig:
     """How a context, knowledge and a response become a row of tokens."""
@@ -19,7 +28,7 @@ class SequenceConfig:
     max_context_tokens: int = 256
     """Of a context, and of its knowledge, ends of utterances included; the last ones stay."""
     max_turn_tokens: int = 50
-    """Of an utterance of the context; its last ones stay. 0 sets no limit."""
+    """Of an utterance of the context; its last ones stay."""
     max_turns: int = 15
     """Utterances of the context; the oldest ones go first."""
     max_response_tokens: int = 50
@@ -27,7 +36,7 @@ class SequenceConfig:
     max_knowledge_sentences: int = 16
     """The last ones stay."""
     max_knowledge_tokens: int = 16
-    """Of a sentence of knowledge; its first ones stay. 0 sets no limit."""
+    """Of a sentence of knowledge; its first ones stay. Sentences of DSTC7-AVSD want more."""
     whole_turns: bool = False
     """Drop utterances whole where the context is too long, instead of cutting into one."""
     own_knowledge_turns: bool = False
@@ -38,19 +47,20 @@ class SequenceConfig:
     always by turns."""
 
     def __post_init__(self) -> None:
-        require(self.max_context_tokens >= 2, "plato.sequence.max_context_tokens must be >= 2")
-        require(self.max_response_tokens >= 1, "plato.sequence.max_response_tokens must be >= 1")
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            require(value >= least, f"plato.sequence.{name} must be >= {least}, got {value}")
         require(
             1 <= self.max_turns <= MOST_TURNS,
-            f"plato.sequence.max_turns must lie in [1, {MOST_TURNS}], rows of the table of turns",
+            f"plato.sequence.max_turns must lie in [1, {MOST_TURNS}], rows of the table of turns, "
+            f"got {self.max_turns}",
         )
         require(
             self.max_knowledge_sentences <= MOST_SENTENCES or self.own_knowledge_turns,
             f"plato.sequence.max_knowledge_sentences must be <= {MOST_SENTENCES}, or "
-            "own_knowledge_turns true: the table of turns has no more",
+            "own_knowledge_turns true: the table of turns has no more; got "
+            f"{self.max_knowledge_sentences}",
         )
-        limits = (self.max_turn_tokens, self.max_knowledge_sentences, self.max_knowledge_tokens)
-        require(min(limits) >= 0, "the limits of plato.sequence must be >= 0")
 
     @property
     def longest_row(self) -> int:
@@ -84,7 +94,8 @@ class PlatoConfig:
     latent_sample: LatentSample = "soft"
     """How training draws the latent from its posterior: soft is the relaxed sample of
     Gumbel-softmax, straight_through the nearest corner of it with the gradient of soft, sample a
-    corner without a gradient."""
+    corner without a gradient, so that nothing but entropy_weight trains the posterior's own
+    weights."""
     temperature: float = 0.67
     """Of Gumbel-softmax."""
     reduction: Reduction = "sum"
@@ -93,25 +104,27 @@ class PlatoConfig:
     bow_weight: float = 1.0
     """Of the bag-of-words loss."""
     selection_weight: float = 1.0
-    """Of the loss of response selection; 0 leaves negatives out."""
+    """Of the loss of response selection; 0 leaves negatives out, and replies are then ranked by
+    their log-probability."""
     entropy_weight: float = 0.0
     """Reward for a posterior of high entropy, a response; PLATO-2's code has 0.01 as an option."""
     negatives: Literal["corpus", "in_batch"] = "corpus"
     """Responses of other contexts: drawn from the chunks of the shards that the batch comes from,
-    or those of its next example."""
+    or those of the next example of the batch with another one, as in the release; a batch without
+    two different responses then learns no selection."""
     head_biases: bool = True
     """The posterior and the bag of words have biases, as in the paper; the release has none."""
     validate_all_latents: bool = False
     """Also measure validation responses under every latent, K passes more: their marginal and best
     perplexity and the variational bound, which compare with a model without a latent."""
     mask_from_vocabulary: bool = False
-    """[M] begins as the vocabulary's [MASK], where there is one, instead of at random."""
+    """[M] begins as the vocabulary's [MASK], where it would begin at random."""
 
     def __post_init__(self) -> None:
-        require(self.num_latents >= 0, "plato.num_latents must be >= 0")
-        require(self.temperature > 0, "plato.temperature must be > 0")
-        weights = (self.bow_weight, self.selection_weight, self.entropy_weight)
-        require(min(weights) >= 0, "the weights of plato must be >= 0")
+        require(self.temperature > 0, f"plato.temperature must be > 0, got {self.temperature}")
+        for name in ("num_latents", "bow_weight", "selection_weight", "entropy_weight"):
+            value = getattr(self, name)
+            require(value >= 0, f"plato.{name} must be >= 0, got {value}")
         require(
             self.bidirectional_context or self.num_latents == 0,
             "plato.bidirectional_context false needs plato.num_latents 0: what recognises a latent "

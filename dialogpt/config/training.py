@@ -243,6 +243,12 @@ class TrainConfig:
         require(
             not self.batch.activation_checkpointing, "plato has no batch.activation_checkpointing"
         )
+        assert self.plato is not None
+        require(
+            self.plato.negatives == "corpus" or self.batch.max_micro_batch_size != 1,
+            "plato.negatives in_batch needs batches of two examples: raise "
+            "batch.max_micro_batch_size, or take corpus",
+        )
 
     def _check_mmi_rl(self, mmi_rl: MmiRlConfig) -> None:
         require(self.direction == "forward", "mmi_rl needs direction forward")

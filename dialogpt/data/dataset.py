@@ -54,6 +54,7 @@ class ShardDataset(Dataset[IndexedDialogue]):
             over.
 
     Attributes:
+        folder: as given.
         chunk_starts: (chunks + 1,) int64, number of the first dialogue of each chunk, then the
             number of dialogues.
     """
@@ -61,6 +62,7 @@ class ShardDataset(Dataset[IndexedDialogue]):
     def __init__(
         self, folder: Path, manifest: Manifest, *, max_dialogues: int = 0, cached_chunks: int = 128
     ) -> None:
+        self.folder = folder
         self._readers = [
             ShardReader(folder, shard, vocab_size=manifest.vocab_size) for shard in manifest.shards
         ]

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -51,10 +52,10 @@ class BatchLoader(Generic[BatchType]):
         self.num_dialogues = num_dialogues
         self._sampler = RankSampler(planner, rank)
         num_workers = min(num_workers, _usable_cores())
-        self._loader: DataLoader[BatchType] = DataLoader(
-            dataset,
+        self._loader: DataLoader[BatchType | UserError] = DataLoader(
+            _Reading(dataset),
             batch_sampler=self._sampler,
-            collate_fn=collate,
+            collate_fn=_Collating(collate),
             num_workers=num_workers,
             worker_init_fn=_ignore_signals,
             persistent_workers=num_workers > 0,
@@ -65,13 +66,49 @@ class BatchLoader(Generic[BatchType]):
         )
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[list[BatchType]]:
-        """This rank's micro-batches of each step of an epoch, from `first_step` (from 0) on."""
+        """This rank's micro-batches of each step of an epoch, from `first_step` (from 0) on.
+
+        Raises:
+            UserError: what the shards hold cannot be made a batch of.
+        """
         self._sampler.go_to(epoch, first_step)
-        micro_batches = iter(self._loader)
+        micro_batches = map(_sound, self._loader)
         num_wanted = self.planner.limits.accumulation_steps
         while step := list(islice(micro_batches, num_wanted)):
             assert len(step) == num_wanted
             yield step
+
+
+# What is wrong with the data comes back from a worker process as a value: torch would put the
+# worker's traceback in front of the sentence that says so.
+
+
+class _Reading(Dataset[Any]):
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self._dataset = dataset
+
+    def __getitems__(self, numbers: list[int]) -> Any:
+        try:
+            return self._dataset.__getitems__(numbers)  # type: ignore[attr-defined]
+        except UserError as error:
+            return error
+
+
+@dataclass(frozen=True)
+class _Collating:
+    collate: Callable[[Any], Any]
+
+    def __call__(self, found: Any) -> Any:
+        try:
+            return found if isinstance(found, UserError) else self.collate(found)
+        except UserError as error:
+            return error
+
+
+def _sound(batch: BatchType | UserError) -> BatchType:
+    if isinstance(batch, UserError):
+        raise batch
+    return batch
 
 
 class StepLoader(BatchLoader[AnyBatch]):

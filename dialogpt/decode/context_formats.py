@@ -56,7 +56,7 @@ class GivenContext:
     knowledge: tuple[str, ...] = ()
 
 
-def recognise(
+def recognize(
     name: str, text: str, *, has_weights: bool, separator: str
 ) -> tuple[ContextsFormat, str]:
     """The format of a file, and what tells it, for a message.

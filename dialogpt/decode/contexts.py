@@ -21,7 +21,7 @@ from dialogpt.decode.context_formats import (
     parse_jsonl,
     parse_text,
     parse_tsv,
-    recognise,
+    recognize,
 )
 from dialogpt.records import UNKNOWN_SPEAKER, RecordError
 from dialogpt.text import clean_turn
@@ -162,7 +162,7 @@ def read_given_contexts(
         ) from error
     found = contexts_format
     if found == "auto":
-        found, reason = recognise(name, text, has_weights=has_weights, separator=turn_separator)
+        found, reason = recognize(name, text, has_weights=has_weights, separator=turn_separator)
         _logger.info("%s: read as %s, %s (--contexts_format changes it)", name, found, reason)
     if found == "jsonl":
         contexts = parse_jsonl(text, name)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dialogpt.command_line import UserError, parse_config, run_command
+from dialogpt.command_line import UserError, parse_config, require_place, run_command
 from dialogpt.config.plato import MeasureConfig
 
 _KINDS = {
@@ -32,7 +32,7 @@ def measure_split(config: MeasureConfig) -> None:
         UserError: model and shards do not go together, or a split is not there.
     """
     # Imported late: a misspelt option should not wait for torch.
-    from dialogpt.checkpoint import read_model_card, resolve_model_folder
+    from dialogpt.checkpoint import is_plato, read_model_card, resolve_model_folder
     from dialogpt.config.training import BatchConfig, DataConfig
     from dialogpt.data.manifest import read_manifest
     from dialogpt.distributed import num_ranks, start_accelerator
@@ -43,6 +43,14 @@ def measure_split(config: MeasureConfig) -> None:
     from dialogpt.tokenization import load_tokenizer
 
     folder, shards = Path(resolve_model_folder(config.model)), Path(config.shards)
+    if not is_plato(folder):
+        raise UserError(
+            f"--model {config.model}: expected a run or model folder of a PLATO, found "
+            f"{'another model' if folder.is_dir() else 'no folder'}; name a run of a config with a "
+            "section plato"
+        )
+    if config.output:
+        require_place(Path(config.output), "file")
     tokenizer = load_tokenizer(str(shards / "tokenizer"))
     card = read_model_card(folder)
     if card is not None and card.tokenizer_fingerprint != tokenizer.fingerprint:
@@ -70,6 +78,7 @@ def measure_split(config: MeasureConfig) -> None:
     if not accelerator.is_main_process:
         return
     values = result.metrics()
+    del values["loss"]  # a run's, by its weights and reduction, which the model's folder lacks
     print(f"{folder} on {shards / config.split}, {num_ranks()} device(s)")
     print(f"{result.num_responses:,} responses, {result.num_tokens:,} tokens with their ends\n")
     print(f"{'perplexity':<46}{'a token':>10}{'a word':>10}{'nats/char':>11}")
@@ -85,6 +94,7 @@ def measure_split(config: MeasureConfig) -> None:
         "\nA token is one of this tokenizer: compare models of different ones a word or character."
     )
     if config.output:
+        Path(config.output).parent.mkdir(parents=True, exist_ok=True)
         write_json(Path(config.output), values)
 
 

@@ -26,9 +26,9 @@ _ROUND = 128
 """Longest rows are rounded up to it, so that compiled code meets few of them."""
 
 
-def backend_for(device: torch.device, kind: torch.dtype) -> Backend:
-    """The fastest backend for products of a kind on a device."""
-    if device.type != "cuda" or kind not in (torch.bfloat16, torch.float16):
+def backend_for(device: torch.device, dtype: torch.dtype) -> Backend:
+    """The fastest backend for products of a dtype on a device."""
+    if device.type != "cuda" or dtype not in (torch.bfloat16, torch.float16):
         return "padded"
     # FlashAttention needs Ampere or later.
     return "varlen" if torch.cuda.get_device_capability(device)[0] >= 8 else "padded"

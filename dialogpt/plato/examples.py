@@ -18,7 +18,7 @@ from dialogpt.config.plato import PlatoConfig
 from dialogpt.data.chunks import Chunk
 from dialogpt.data.dataset import ShardDataset
 from dialogpt.plato.batch import PlatoBatch, PlatoExample, RowLayout, make_batch
-from dialogpt.plato.lengths import last_lengths, measure
+from dialogpt.plato.lengths import Cuts, have_responses, last_lengths, measure
 from dialogpt.plato.sequence import Columns, Context, context_columns, response_columns
 from dialogpt.records import EncodedDialogue
 
@@ -54,10 +54,13 @@ class ExampleDataset(Dataset[ExampleSource]):
         lengths: (examples,) places of each example's row, one more than that at least; as the
             planner of packed batches leaves out one of each.
         chunk_starts: (chunks + 1,) int64, first example of each chunk, then their number.
+        cuts: what limits leave out; None where there are too many dialogues to look at them all.
 
     Raises:
         UserError: no dialogue has a response.
     """
+
+    cuts: Cuts | None
 
     def __init__(self, dialogues: ShardDataset, config: PlatoConfig, *, seed: int) -> None:
         self._dialogues = dialogues
@@ -68,16 +71,18 @@ class ExampleDataset(Dataset[ExampleSource]):
         self._seed = seed
         latent = int(config.num_latents > 0)
         if self._takes_all:
-            counts, lengths = measure(dialogues, config.sequence)
-            self._firsts = np.concatenate([[0], np.cumsum(counts)])
+            found = measure(dialogues, config.sequence)
+            lengths, self.cuts = found.lengths, found.all()
+            self._firsts = np.concatenate([[0], np.cumsum(found.counts)])
         else:
-            lengths = last_lengths(dialogues, config.sequence)
+            lengths, self.cuts = last_lengths(dialogues, config.sequence)
             self._firsts = np.arange(len(dialogues) + 1)
         self.lengths = lengths + np.array(latent + 1, lengths.dtype)
         self.chunk_starts = self._firsts[dialogues.chunk_starts]
-        if not len(self):
+        if not have_responses(lengths):
             raise UserError(
-                "expected dialogues of two utterances or more, found none; take other shards"
+                f"{dialogues.folder}: expected dialogues of two utterances or more, found none; "
+                "take other shards"
             )
 
     def __len__(self) -> int:
@@ -113,18 +118,44 @@ class ExampleDataset(Dataset[ExampleSource]):
     def _negatives(
         self, found: Sequence[tuple[int, EncodedDialogue, int]], numbers: list[int]
     ) -> list[NDArray[Any]]:
-        """A response of other words for each, from the chunks that all of them come from."""
+        """A response of other words for each, from the chunks that all of them come from.
+
+        Where these hold no other, the chunks that follow are taken in, so that a small last chunk
+        ends no run.
+        """
         digest = hashlib.blake2b(np.asarray([i for i, _, _ in found]).tobytes(), digest_size=8)
         rng = np.random.default_rng([self._seed, int.from_bytes(digest.digest())])
-        chunks = sorted(set(self._dialogues.chunk_numbers(numbers)))
-        pool = _Responses([self._dialogues.chunk(number) for number in chunks])
+        pools = self._pools(numbers)
+        pool = next(pools)
         if not len(pool):  # single utterances alone, which are left out
             return [dialogue.turns[turn] for _, dialogue, turn in found]
         first_draws = rng.integers(len(pool), size=len(found)).tolist()
-        return [
-            _other_response(dialogue.turns[turn], pool, draw, rng)
-            for (_, dialogue, turn), draw in zip(found, first_draws, strict=True)
-        ]
+        negatives = []
+        for (index, dialogue, turn), draw in zip(found, first_draws, strict=True):
+            other = _other_response(dialogue.turns[turn], pool, draw, rng)
+            while other is None:
+                pool = next(pools, _NONE)
+                if not len(pool):
+                    raise UserError(
+                        f"{self._dialogues.folder}: response selection: expected a response that "
+                        f"differs from that of example {index}, found the same {_MAX_DRAWS} times "
+                        "in a row; take more data, or set plato.selection_weight 0"
+                    )
+                draw = int(rng.integers(len(pool)))
+                other = _other_response(dialogue.turns[turn], pool, draw, rng)
+            negatives.append(other)
+        return negatives
+
+    def _pools(self, numbers: Sequence[int]) -> Iterator["_Responses"]:
+        """The responses of the chunks of some dialogues; then with one chunk more each time."""
+        chunks = sorted(set(self._dialogues.chunk_numbers(numbers)))
+        yield _Responses([self._dialogues.chunk(number) for number in chunks])
+        last, num_chunks = chunks[-1], self._dialogues.num_chunks()
+        for step in range(1, num_chunks):
+            number = (last + step) % num_chunks
+            if number not in chunks:
+                chunks.append(number)
+                yield _Responses([self._dialogues.chunk(number) for number in chunks])
 
 
 class _Responses:
@@ -146,6 +177,9 @@ class _Responses:
         return self._tokens[chunk][ends[place] - lengths[place] : ends[place]]
 
 
+_NONE = _Responses([])
+
+
 def _responses(chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(responses,) where each one's tokens end, and how many they are."""
     lengths = chunk.segment_lengths.astype(np.int64)
@@ -158,16 +192,14 @@ def _responses(chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def _other_response(
     response: NDArray[Any], pool: _Responses, draw: int, rng: np.random.Generator
-) -> NDArray[Any]:
+) -> NDArray[Any] | None:
+    """The one of that number, or another one drawn if it says the same; None if all drawn do."""
     for _ in range(_MAX_DRAWS):
         drawn = pool[draw]
         if not np.array_equal(drawn, response):
             return drawn
         draw = int(rng.integers(len(pool)))
-    raise UserError(
-        f"response selection: expected responses that differ, found the same one {_MAX_DRAWS} "
-        "times in a row; take more data, or set plato.selection_weight 0"
-    )
+    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,18 +254,28 @@ class ExampleCollator:
         )
 
     def _with_neighbours(self, examples: list[PlatoExample]) -> list[PlatoExample]:
-        """With each next one's response as its negative, as in the release, if so configured."""
+        """With the next other response as its negative, as in the release, if so configured."""
         config = self.config
-        wanted = config.negatives == "in_batch" and config.selection_weight > 0
-        if not wanted or not self.layout.has_latent or not examples:
+        if config.negatives != "in_batch" or not config.selection_weight:
             return examples
-        if len(examples) == 1:
-            raise UserError(
-                "plato.negatives in_batch: expected two examples or more in a batch, found "
-                f"example {examples[0].index} alone; raise batch.micro_batch_tokens, or take corpus"
-            )
-        others = [*examples[1:], examples[0]]
+        others = _next_others(examples) if self.layout.has_latent else []
         return [
             replace(example, negative=other.response)
-            for example, other in zip(examples, others, strict=True)
-        ]
+            for example, other in zip(examples, others, strict=False)
+        ] or examples
+
+
+def _next_others(examples: Sequence[PlatoExample]) -> list[PlatoExample]:
+    """For each example the next one, in a circle, of another response; none if all are alike."""
+    others: list[PlatoExample] = []
+    for place, example in enumerate(examples):
+        circle = (*examples[place + 1 :], *examples[:place])
+        other = next((e for e in circle if not _says_the_same(e, example)), None)
+        if other is None:
+            return []
+        others.append(other)
+    return others
+
+
+def _says_the_same(first: PlatoExample, second: PlatoExample) -> bool:
+    return np.array_equal(first.response[0], second.response[0])

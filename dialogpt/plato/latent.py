@@ -28,8 +28,9 @@ def sample_latent(log_posterior: Tensor, how: LatentSample, *, temperature: floa
     if how == "soft":
         return soft
     corner = F.one_hot(soft.argmax(dim=1), soft.shape[1]).to(soft.dtype)
-    # The argmax of log q + g follows q exactly, whatever the temperature.
-    return corner if how == "sample" else corner + soft - soft.detach()
+    # The argmax of log q + g follows q exactly, whatever the temperature. For `sample` the gradient
+    # is zero and not absent: several ranks wait for that of every parameter.
+    return corner + 0.0 * soft if how == "sample" else corner + soft - soft.detach()
 
 
 def most_probable(log_posterior: Tensor) -> Tensor:

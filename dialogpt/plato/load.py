@@ -18,12 +18,12 @@ from dialogpt.checkpoint import is_plato, resolve_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config.plato import PlatoConfig, SequenceConfig
 from dialogpt.config.training import ModelConfig
-from dialogpt.plato.model import CONFIG_FILE, WEIGHTS_FILE, PlatoModel
+from dialogpt.plato.model import CONFIG_FILE, MASKS, SELECTS, WEIGHTS_FILE, PlatoModel
 from dialogpt.plato.network import PlatoNetwork, PlatoSizes
 
 BERT_EPS, GPT2_EPS = 1e-12, 1e-5
 _LATENT_PARTS = ("latents.", "mask", "posterior.", "bag_of_words.", "selection.")
-_MASKS = ("bidirectional_context", "latent_visible_to_context")
+_BIASES = ("posterior.bias", "bag_of_words.bias")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +67,8 @@ def read_source(model: ModelConfig, plato: PlatoConfig, *, vocab_size: int) -> S
             "of these weights, or take others"
         )
     _require_same_model(source, plato)
-    return replace(source, sizes=replace(source.sizes, num_latents=plato.num_latents))
+    sizes = replace(source.sizes, num_latents=plato.num_latents, head_biases=plato.head_biases)
+    return replace(source, sizes=sizes)
 
 
 def build_plato(
@@ -117,15 +118,39 @@ def load_plato(folder: Path, *, compiled: bool = False) -> PlatoModel:
         UserError: the folder holds none, or not all of one.
     """
     source = _plato_source(folder)
-    described = source.described or {}
+    assert source.described is not None
+    described = source.described
     config = PlatoConfig(
         num_latents=source.sizes.num_latents,
         blocks=source.sizes.blocks,
         head_biases=source.sizes.head_biases,
         sequence=SequenceConfig(**described["sequence"]),
-        **{name: described[name] for name in _MASKS},
+        selection_weight=float(described[SELECTS]),
+        **{name: described[name] for name in MASKS},
     )
+    require_positions(source, config.sequence)
     return build_plato(source, config, dropout=0.0, compiled=compiled).eval()
+
+
+def require_positions(source: Source, limits: SequenceConfig) -> None:
+    """Raise UserError where limits allow utterances longer than the table of positions.
+
+    Positions count inside utterances, control tokens included; what is cut off the beginning of a
+    context leaves the others as they are.
+    """
+    most = {
+        "max_response_tokens": limits.max_response_tokens + 2,
+        "max_turn_tokens": limits.max_turn_tokens + 1,
+        "max_knowledge_tokens": (limits.max_knowledge_tokens + 1)
+        * (limits.max_knowledge_sentences > 0),
+    }
+    name = max(most, key=lambda one: most[one])
+    if most[name] > source.sizes.num_positions:
+        raise UserError(
+            f"{source.name}: expected utterances of at most its {source.sizes.num_positions} "
+            f"positions, found plato.sequence.{name} {getattr(limits, name)}, with control tokens "
+            f"{most[name]}; lower it, or take a model of more positions (model.max_positions)"
+        )
 
 
 def _new_sizes(model: ModelConfig, plato: PlatoConfig, vocab_size: int) -> PlatoSizes:
@@ -150,6 +175,9 @@ def _plato_source(folder: Path) -> Source:
         names = [field.name for field in fields(PlatoSizes)]
         sizes = PlatoSizes(**{name: described[name] for name in names})
         SequenceConfig(**described["sequence"])
+        for name in (*MASKS, SELECTS):
+            if not isinstance(described[name], bool):
+                raise ValueError(f"{name} must be true or false, got {described[name]!r}")
         weights = load_file(folder / WEIGHTS_FILE)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise UserError(
@@ -185,7 +213,7 @@ def _require_same_model(source: Source, plato: PlatoConfig) -> None:
         )
     if source.described is None:
         return
-    for name in _MASKS:
+    for name in MASKS:
         if source.described[name] != getattr(plato, name):
             raise UserError(
                 f"model.init {source.name}: expected plato.{name} {source.described[name]}, as it "
@@ -198,12 +226,14 @@ def _take(model: PlatoModel, source: Source) -> None:
     assert source.weights is not None
     own = model.state_dict()
     named = {_our_name(name, own): value for name, value in source.weights.items()}
+    _require_no_biases(source, own)
     named = {name: value for name, value in named.items() if name in own or not _is_latent(name)}
     unknown = sorted(set(named) - set(own))
     missing = sorted(
         name
         for name in set(own) - set(named)
-        if not (_is_latent(name) and not source.num_latents) and not _begins_anew(name, source)
+        if not (_is_latent(name) and not source.num_latents)
+        and not (name in _BIASES or _begins_anew(name, source))
     )
     if unknown or missing:
         raise UserError(
@@ -218,6 +248,19 @@ def _take(model: PlatoModel, source: Source) -> None:
                 f"{tuple(value.shape)}; take other weights"
             )
         own[name].copy_(value)
+
+
+def _require_no_biases(source: Source, own: Mapping[str, Tensor]) -> None:
+    """Biases that a model is not to have can be left out where they are zeros."""
+    assert source.weights is not None
+    for name in _BIASES:
+        bias = source.weights.get(name)
+        is_left_out = name not in own and "posterior.weight" in own
+        if bias is not None and is_left_out and bool(bias.any()):
+            raise UserError(
+                f"{source.name}: expected no {name}, as plato.head_biases is false, found one that "
+                "is not zero; set plato.head_biases true, or take other weights"
+            )
 
 
 def _our_name(name: str, own: Mapping[str, Tensor]) -> str:

@@ -10,7 +10,18 @@ from dialogpt.data.sampler import BatchPlanner
 from dialogpt.distributed import num_ranks
 from dialogpt.plato.batch import PlatoBatch
 from dialogpt.plato.examples import ExampleCollator, ExampleDataset
+from dialogpt.plato.lengths import Cuts
 from dialogpt.plato.model import PlatoModel
+
+
+class ExampleLoader(BatchLoader[PlatoBatch]):
+    """Batches of examples; arguments as `BatchLoader`.
+
+    Attributes:
+        cuts: what limits leave out of them; None where there are too many to look at them all.
+    """
+
+    cuts: Cuts | None = None
 
 
 def example_loader(
@@ -22,7 +33,7 @@ def example_loader(
     model: PlatoModel,
     bou_id: int,
     rank: int,
-) -> BatchLoader[PlatoBatch]:
+) -> ExampleLoader:
     """The examples of a run's split; those of validation without accumulation, in one order."""
     is_training = split == "train"
     batch = config.batch
@@ -57,7 +68,7 @@ def split_loader(
     rank: int,
     seed: int,
     max_dialogues: int = 0,
-) -> BatchLoader[PlatoBatch]:
+) -> ExampleLoader:
     """The examples of a split's folder.
 
     Args:
@@ -86,7 +97,7 @@ def split_loader(
     collate = ExampleCollator(
         config=plato, layout=model.layout(), bou_id=bou_id, eou_id=manifest.eos_id
     )
-    return BatchLoader(
+    loader = ExampleLoader(
         dataset,
         planner,
         collate,
@@ -94,3 +105,5 @@ def split_loader(
         rank=rank,
         num_workers=data.num_workers,
     )
+    loader.cuts = dataset.cuts
+    return loader

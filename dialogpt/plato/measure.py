@@ -11,8 +11,9 @@ nats about it. So three more numbers stand beside it, in nats of one response r 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,12 +36,12 @@ class PlatoResult:
     """Sums over the responses of a split.
 
     Attributes:
-        sums: name -> nats: nll, bow, selection as the model's losses, and marginal, best, bound
-            where all latents were computed.
+        sums: name -> nats: nll, bow, selection, entropy as the model's losses, and marginal, best,
+            bound where all latents were computed.
         num_tokens, num_words, num_chars: of the targets.
         num_responses: true ones.
         num_negatives, num_right: negatives, and true and negative responses told apart rightly.
-        reduced: name -> what the loss of the name is divided by.
+        divisors, weights: of the losses, by name: what each is divided by, and counts in the total.
         latents: usage; None without a latent.
     """
 
@@ -51,13 +52,17 @@ class PlatoResult:
     num_responses: int
     num_negatives: int
     num_right: int
-    reduced: dict[str, int] = field(default_factory=dict)
+    divisors: dict[str, int] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
     latents: LatentUsage | None = None
 
     @property
     def loss(self) -> float:
         """The total that training minimises, with the most probable latent."""
-        return sum(self.sums[name] / max(1, count) for name, count in self.reduced.items())
+        return sum(
+            self.weights[name] * self.sums[name] / max(1, count)
+            for name, count in self.divisors.items()
+        )
 
     @property
     def nll(self) -> float:
@@ -77,7 +82,7 @@ class PlatoResult:
         if "bow" in self.sums:
             values["bow_per_token"] = self.sums["bow"] / max(1, self.num_tokens)
         if self.num_negatives:
-            values["selection_loss"] = self.sums["selection"] / self.num_responses
+            values["selection_loss"] = self.sums["selection"] / self.num_negatives
             values["selection_accuracy"] = self.num_right / (2 * self.num_negatives)
         if self.latents is not None:
             values |= self.latents.metrics()
@@ -100,72 +105,83 @@ def measure(
         all_latents: also compute each response under every latent, K passes more.
     """
     model.eval()
-    totals: dict[str, Tensor] = {}
-    counts = [0.0] * 6
+    sums: dict[str, Tensor] = {}
+    counts: dict[str, float] = {}
+    divisors: dict[str, int] = {}
     used = UsageSums()
-    reduced: dict[str, int] = {}
     with torch.no_grad(), accelerator.autocast():
         for batch in (batch for batches in steps for batch in batches):
-            on_device = batch.to(accelerator.device)
-            for name, value in measured_sums(model, on_device, used, all_latents).items():
-                totals[name] = totals.get(name, value.new_zeros(())) + value
-            for name, count in model.loss_counts(batch).items():
-                reduced[name] = reduced.get(name, 0) + count
-            found = (
-                *(batch.num_target_tokens, batch.num_target_words, batch.num_target_chars),
-                *(batch.num_rows, batch.num_negatives, 0.0),
+            found = measured_sums(
+                model, batch.to(accelerator.device), used, all_latents=all_latents
             )
-            counts = [a + b for a, b in zip(counts, found, strict=True)]
-    names = list(totals)
-    local = torch.stack([totals[name] for name in names]).cpu().tolist()  # one wait for the device
-    usage_sums = used.take() or [0.0] * (model.network.sizes.num_latents + 2)
-    summed = sum_over_ranks([*local, *counts, *reduced.values(), *usage_sums])
-    values, summed = dict(zip(names, summed, strict=False)), summed[len(names) :]
-    tokens, words, chars, responses, negatives, _ = summed[:6]
-    divided = dict(zip(reduced, map(int, summed[6:]), strict=False))
+            _add(sums, found)
+            _add(counts, _counts(batch))
+            _add(divisors, model.loss_counts(batch))
+    local = torch.stack([*sums.values()]).cpu().tolist()  # one wait for the device
+    latents = used.take() or [0.0] * (model.network.sizes.num_latents + 2)
+    # Ranks have the same names in the same order, whatever their batches hold.
+    summed = iter(sum_over_ranks([*local, *counts.values(), *divisors.values(), *latents]))
+    nats = {name: next(summed) for name in sums}
+    counts = {name: next(summed) for name in counts}
     return PlatoResult(
-        num_right=int(values.pop("right", 0.0)),
-        sums=values,
-        num_tokens=int(tokens),
-        num_words=words,
-        num_chars=chars,
-        num_responses=int(responses),
-        num_negatives=int(negatives),
-        reduced=divided,
-        latents=usage(summed[6 + len(reduced) :]) if model.has_latent else None,
+        num_right=int(nats.pop("right", 0.0)),
+        sums=nats,
+        num_tokens=int(counts["tokens"]),
+        num_words=counts["words"],
+        num_chars=counts["chars"],
+        num_responses=int(counts["responses"]),
+        num_negatives=int(counts["negatives"]),
+        divisors={name: int(next(summed)) for name in divisors},
+        weights=model.loss_weights(),
+        latents=usage(list(summed)) if model.has_latent else None,
     )
 
 
+def _add(totals: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        totals[name] = totals[name] + value if name in totals else value
+
+
+def _counts(batch: PlatoBatch) -> dict[str, float]:
+    return {
+        "tokens": batch.num_target_tokens,
+        "words": batch.num_target_words,
+        "chars": batch.num_target_chars,
+        "responses": batch.num_rows,
+        "negatives": batch.num_negatives,
+    }
+
+
 def measured_sums(
-    model: PlatoModel, batch: PlatoBatch, used: UsageSums, all_latents: bool
+    model: PlatoModel, batch: PlatoBatch, used: UsageSums, *, all_latents: bool
 ) -> dict[str, Tensor]:
     """Sums over a batch, () float64; the same names for every batch, also an empty one.
 
     Ranks add up what they have by its place: one with an empty batch alone must have it all.
     """
-    losses = {name: value.double() for name, value in model(batch).items()}
-    if not model.has_latent:
-        return losses
+    losses, found = model.losses(batch)
+    sums = {name: value.double() for name, value in losses.items()}
+    if found is None:
+        return sums
     if not batch.num_rows:
-        zero = torch.zeros_like(losses["nll"])
-        return losses | dict.fromkeys(("right", *(_KINDS if all_latents else ())), zero)
-    kind = product_type(model.network.tokens.weight)
-    with torch.autocast(batch.columns.device.type, enabled=False):
-        found = model.recognise(batch, kind)
-        used.add(found.log_posterior)
-        true, negative = found.logits[: batch.num_rows], found.logits[batch.num_rows :]
-        losses["right"] = ((true > 0).sum() + (negative < 0).sum()).double()
-        if all_latents:
-            nlls = latent_nlls(model, batch, kind)
-            losses |= bounds(nlls, found.log_posterior.double())
-    return losses
+        zero = torch.zeros_like(sums["nll"])
+        return sums | dict.fromkeys(("right", *(_KINDS if all_latents else ())), zero)
+    used.add(found.log_posterior)
+    true, negative = found.logits[: batch.num_rows], found.logits[batch.num_rows :]
+    sums["right"] = ((true > 0).sum() + (negative < 0).sum()).double()
+    if all_latents:
+        dtype = product_type(model.network.tokens.weight)
+        with torch.autocast(batch.columns.device.type, enabled=False):
+            nlls = latent_nlls(model, batch, dtype)
+        sums |= bounds(nlls, found.log_posterior.double())
+    return sums
 
 
-def latent_nlls(model: PlatoModel, batch: PlatoBatch, kind: torch.dtype) -> Tensor:
+def latent_nlls(model: PlatoModel, batch: PlatoBatch, dtype: torch.dtype) -> Tensor:
     """(B, K) float64: -log p(response | context, z) of each true response under each latent."""
     spans = batch.generation
     columns = [
-        response_nlls(model, model.generate(batch, latent.expand(spans.num_rows, -1), kind), batch)
+        response_nlls(model, model.generate(batch, latent.expand(spans.num_rows, -1), dtype), batch)
         for latent in model.network.latents.weight
     ]
     return torch.stack(columns, dim=1)

@@ -28,6 +28,10 @@ from dialogpt.records import write_json
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
+MASKS = ("bidirectional_context", "latent_visible_to_context")
+"""What config.json says of who sees whom, under the names of the section of the config."""
+SELECTS = "selects_responses"
+"""What config.json says of the head of response selection: whether it was trained."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,35 +87,56 @@ class PlatoModel(nn.Module):
         """Whether there is a latent variable, and so a place for it in each row."""
         return self.network.sizes.num_latents > 0
 
-    def forward(self, batch: PlatoBatch) -> dict[str, Tensor]:
-        """Sums in nats, () float32 each: nll, bow, selection; nll alone without a latent.
+    @property
+    def selects_responses(self) -> bool:
+        """Whether response selection is trained, so that it can rank replies."""
+        return self.has_latent and self.config.selection_weight > 0
 
-        In training the latent is sampled from its posterior, else it is the most probable one. The
-        weights of the config are part of the sums.
+    def forward(self, batch: PlatoBatch) -> dict[str, Tensor]:
+        """Sums in nats, () float32 each, which add up to what is minimised: `losses`, weighted."""
+        losses, _ = self.losses(batch)
+        weights = self.loss_weights()
+        return {name: weights[name] * value for name, value in losses.items()}
+
+    def losses(self, batch: PlatoBatch) -> tuple[dict[str, Tensor], Recognition | None]:
+        """Sums in nats, () float32 each, and the recognition that they come from.
+
+        They are nll, bow and selection, and the posterior's entropy if it has a weight; of a model
+        without a latent nll alone. In training the latent is sampled from its posterior, else it is
+        the most probable one.
         """
-        kind = product_type(self.network.tokens.weight)
+        dtype = product_type(self.network.tokens.weight)
         with torch.autocast(batch.columns.device.type, enabled=False):
             if not self.has_latent:
-                return {"nll": self._nll(self.generate(batch, None, kind), batch)}
-            found = self.recognise(batch, kind)
+                return {"nll": self._nll(self.generate(batch, None, dtype), batch)}, None
+            found = self.recognize(batch, dtype)
             weights = self._latent_weights(found.log_posterior, batch.num_rows > 0)
-            states = self.generate(batch, weights @ self.network.latents.weight, kind)
-            bow = self._bow(states[batch.generation.latent_places], batch)
+            states = self.generate(batch, weights @ self.network.latents.weight, dtype)
             losses = {
                 "nll": self._nll(states, batch),
-                "bow": self.config.bow_weight * bow,
-                "selection": self.config.selection_weight * self._selection(found.logits, batch),
+                "bow": self._bow(states[batch.generation.latent_places], batch),
+                "selection": self._selection(found.logits, batch),
             }
             if self.config.entropy_weight:
-                reward = entropies(found.log_posterior).sum()
-                losses["entropy"] = -self.config.entropy_weight * reward
-            return losses
+                # A batch without examples has a row, which is no example.
+                losses["entropy"] = entropies(found.log_posterior[: batch.num_rows]).sum()
+            return losses, found
 
-    def recognise(self, batch: PlatoBatch, kind: torch.dtype) -> Recognition:
+    def loss_weights(self) -> dict[str, float]:
+        """Name -> what its sum counts in the total."""
+        config = self.config
+        return {
+            "nll": 1.0,
+            "bow": config.bow_weight,
+            "selection": config.selection_weight,
+            "entropy": -config.entropy_weight,
+        }
+
+    def recognize(self, batch: PlatoBatch, dtype: torch.dtype) -> Recognition:
         """The recognition pass over all rows, in one call."""
         spans = batch.recognition
         masks = self.network.mask.expand(spans.num_rows, -1)
-        states = self.states(batch.columns, spans, masks, kind)[spans.latent_places]
+        states = self.states(batch.columns, spans, masks, dtype)[spans.latent_places]
         return Recognition(
             log_posterior=self.log_posterior(states[: batch.generation.num_rows]),
             logits=self.coherence(states),
@@ -126,22 +151,22 @@ class PlatoModel(nn.Module):
         """(R,) float32 logits of p(the response belongs to the context), of states at [M]."""
         return F.linear(_precise(states), self.selection.weight, self.selection.bias)[:, 0]
 
-    def generate(self, batch: PlatoBatch, latent: Tensor | None, kind: torch.dtype) -> Tensor:
+    def generate(self, batch: PlatoBatch, latent: Tensor | None, dtype: torch.dtype) -> Tensor:
         """(N, W): the generation pass over the rows of true responses, given (B, W) latents."""
         columns = batch.columns[:, : batch.num_generated]
-        return self.states(columns, batch.generation, latent, kind)
+        return self.states(columns, batch.generation, latent, dtype)
 
     def states(
-        self, columns: Tensor, spans: Spans, latent: Tensor | None, kind: torch.dtype
+        self, columns: Tensor, spans: Spans, latent: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
         """(N, W): the last states of a pass, with (R, W) latents in the rows' first places."""
-        attention = Attention(spans, self.backend(columns.device, kind))
-        states: Tensor = self.network(columns, attention, spans.latent_places, latent, kind)
+        attention = Attention(spans, self.backend(columns.device, dtype))
+        states: Tensor = self.network(columns, attention, spans.latent_places, latent, dtype)
         return states
 
-    def backend(self, device: torch.device, kind: torch.dtype) -> Backend:
+    def backend(self, device: torch.device, dtype: torch.dtype) -> Backend:
         """How attention is computed."""
-        return backend_for(device, kind)
+        return backend_for(device, dtype)
 
     def _latent_weights(self, log_posterior: Tensor, is_real: bool) -> Tensor:
         """(B, K) as training samples them, and as everything else takes them."""
@@ -184,7 +209,7 @@ class PlatoModel(nn.Module):
         words = batch.num_target_tokens if by_token else batch.num_rows
         if not self.has_latent:
             return {"nll": words}
-        counts = {"nll": words, "bow": words, "selection": batch.num_rows}
+        counts = {"nll": words, "bow": words, "selection": batch.num_negatives}
         return counts | ({"entropy": batch.num_rows} if self.config.entropy_weight else {})
 
     def layout(self) -> RowLayout:
@@ -209,11 +234,13 @@ class PlatoModel(nn.Module):
         named = self.state_dict() if weights is None else weights
         kept = {name.removeprefix("network."): value.contiguous() for name, value in named.items()}
         save_file(kept, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-        masks = {
-            name: getattr(self.config, name)
-            for name in ("bidirectional_context", "latent_visible_to_context")
+        masks = {name: getattr(self.config, name) for name in MASKS}
+        described = {
+            "model_type": PLATO,
+            **asdict(self.network.sizes),
+            **masks,
+            SELECTS: self.selects_responses,
         }
-        described = {"model_type": PLATO, **asdict(self.network.sizes), **masks}
         write_json(folder / CONFIG_FILE, {**described, "sequence": asdict(self.config.sequence)})
 
 

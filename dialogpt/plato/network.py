@@ -5,7 +5,7 @@ behind all). Rows lie end to end, so nothing but attention knows of them.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,10 @@ from dialogpt.plato.attention import Attention
 from dialogpt.plato.sequence import NUM_ROLES, NUM_TURNS
 
 INITIAL_STD = 0.02
+_COUNTS = (
+    *("num_layers", "hidden_size", "num_heads", "inner_size", "num_positions", "vocab_size"),
+    "num_latents",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +46,20 @@ class PlatoSizes:
     blocks: BlockKind
     norm_eps: float
     head_biases: bool = True
+
+    def __post_init__(self) -> None:
+        for name in _COUNTS:
+            value, least = getattr(self, name), int(name != "num_latents")
+            if type(value) is not int or value < least:
+                raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
+        if self.hidden_size % self.num_heads:
+            raise ValueError(f"{self.num_heads} heads cannot share the width {self.hidden_size}")
+        if self.blocks not in get_args(BlockKind):
+            raise ValueError(f"blocks must be one of {get_args(BlockKind)}, got {self.blocks!r}")
+        if type(self.norm_eps) is not float or not self.norm_eps > 0:
+            raise ValueError(f"norm_eps must be a number > 0, got {self.norm_eps!r}")
+        if type(self.head_biases) is not bool:
+            raise ValueError(f"head_biases must be true or false, got {self.head_biases!r}")
 
     @property
     def is_post_norm(self) -> bool:
@@ -131,7 +149,7 @@ class PlatoNetwork(nn.Module):
             self.final_norm = norm
         self.blocks = nn.ModuleList(Block(sizes, dropout) for _ in range(sizes.num_layers))
         self.step: Any = _through
-        self.apply(_initialise)
+        self.apply(_initialize)
         if sizes.num_latents:
             nn.init.normal_(self.mask, std=INITIAL_STD)
         if not sizes.is_post_norm:
@@ -145,15 +163,15 @@ class PlatoNetwork(nn.Module):
             nn.init.normal_(block.outer.weight, std=std)  # type: ignore[union-attr,arg-type]
 
     def embed(
-        self, columns: Tensor, latent_places: Tensor, latent: Tensor | None, kind: torch.dtype
+        self, columns: Tensor, latent_places: Tensor, latent: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
-        """(N, W) of a kind.
+        """(N, W) of a dtype.
 
         Args:
             columns: (4, N) int64, see `dialogpt.plato.sequence`.
             latent_places: (R,) int64.
             latent: (R, W) what stands there; None for a model without a latent.
-            kind: of the products.
+            dtype: of the products.
         """
         tables = (self.tokens, self.positions, self.roles, self.turns)
         total = sum(
@@ -164,7 +182,7 @@ class PlatoNetwork(nn.Module):
             total = total.index_copy(0, latent_places, latent.to(total.dtype))
         if self.sizes.is_post_norm:
             total = normed(total, self.embedding_norm)
-        return total.to(kind)
+        return total.to(dtype)
 
     def forward(
         self,
@@ -172,10 +190,10 @@ class PlatoNetwork(nn.Module):
         attention: Attention,
         latent_places: Tensor,
         latent: Tensor | None,
-        kind: torch.dtype,
+        dtype: torch.dtype,
     ) -> Tensor:
         """(N, W): the last states of one pass. Arguments as `embed`."""
-        stream = self.embed(columns, latent_places, latent, kind)
+        stream = self.embed(columns, latent_places, latent, dtype)
         for block in self.blocks:
             stream = self.step(block, stream, attention)
         return stream if self.sizes.is_post_norm else normed(stream, self.final_norm)
@@ -186,15 +204,15 @@ def _through(block: Block, stream: Tensor, attention: Attention) -> Tensor:
 
 
 def product_type(weight: Tensor) -> torch.dtype:
-    """What autocast computes products in; the kind of the weights without it."""
+    """What autocast computes products in; the dtype of the weights without it."""
     device = weight.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
 
 
 def product(states: Tensor, layer: nn.Linear) -> Tensor:
-    """A linear layer in the kind of the states."""
-    kind = states.dtype
-    return F.linear(states, layer.weight.to(kind), layer.bias.to(kind))
+    """A linear layer in the dtype of the states."""
+    dtype = states.dtype
+    return F.linear(states, layer.weight.to(dtype), layer.bias.to(dtype))
 
 
 def normed(stream: Tensor, norm: nn.LayerNorm) -> Tensor:
@@ -204,7 +222,7 @@ def normed(stream: Tensor, norm: nn.LayerNorm) -> Tensor:
     return value.to(stream.dtype)
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=INITIAL_STD)
     if isinstance(module, nn.Linear) and module.bias is not None:

@@ -27,7 +27,7 @@ class CoherenceScorer:
     """log p(l = 1 | context, reply), nats: 0 is sure to belong there.
 
     Args:
-        loaded: a PLATO with a latent; without one it has never learned to select responses.
+        loaded: a PLATO that has learned to select responses.
         places_at_once: of rows in one pass.
     """
 

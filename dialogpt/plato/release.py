@@ -121,8 +121,8 @@ def _latent_parts(file: Path, found: Mapping[str, Tensor], take: Taker, sizes: S
         parts |= take.both("discriminator.0", "selection", 1, width)
     else:
         logger.warning(
-            "%s: no discriminator; response selection begins with zeros, and cannot rank replies "
-            "before it is trained",
+            "%s: no discriminator; response selection begins with zeros, and until it is trained "
+            "replies are ranked by their log-probability",
             file,
         )
     return parts
@@ -140,10 +140,10 @@ def _sizes(file: Path, found: Mapping[str, Tensor], num_heads: int) -> Sizes:
             f"{file}: expected layers.0, layers.1 and so on, found the numbers {sorted(layers)}"
         )
     heads = num_heads or width // HEAD_SIZE
-    if not heads or width % heads:
+    if heads < 1 or width % heads:
         raise UserError(
             f"{file}: expected heads that share the width {width} evenly, found {heads}; name the "
-            "attention heads of a block with num_heads"
+            "attention heads of a block with --num_heads"
         )
     return {
         "num_layers": len(layers),

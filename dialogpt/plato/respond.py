@@ -53,8 +53,8 @@ class PlatoResponder(AnyResponder):
 
     @property
     def own_scorer(self) -> Scorer | None:
-        """Response selection, which a model without a latent has not learned."""
-        return CoherenceScorer(self.forward) if self.num_latents else None
+        """Response selection, if the model has learned it."""
+        return CoherenceScorer(self.forward) if self.forward.model.selects_responses else None
 
     def _release(self) -> None:
         self.forward.engine.workspace = None
@@ -115,6 +115,12 @@ def build_plato_responder(config: ResponderConfig) -> tuple[PlatoResponder, dict
             forward.name,
         )
     own = PlatoResponder(forward=forward, generation=config.generation).own_scorer
+    if own is None and forward.model.has_latent:
+        _logger.warning(
+            "%s was trained without response selection (plato.selection_weight 0), so replies are "
+            "ranked by their log-probability, which favors short ones",
+            forward.name,
+        )
     chosen = choosing(config, forward, device=device, dtype=dtype, own=own)
     responder = PlatoResponder(
         forward=forward,

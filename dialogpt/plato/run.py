@@ -12,8 +12,8 @@ from dialogpt.config.training import TrainConfig, token_budget
 from dialogpt.data.manifest import Manifest
 from dialogpt.distributed import num_ranks
 from dialogpt.models.gpt2 import num_parameters
-from dialogpt.plato.load import build_plato, read_source
-from dialogpt.plato.loaders import example_loader
+from dialogpt.plato.load import build_plato, read_source, require_positions
+from dialogpt.plato.loaders import ExampleLoader, example_loader
 from dialogpt.plato.model import PlatoModel
 from dialogpt.plato.trainer import PlatoTrainer
 from dialogpt.seeding import seed_everything
@@ -73,6 +73,7 @@ def _go_on(config: TrainConfig, plato: PlatoConfig, start: Start) -> int:
     facts = run_facts(packed, parts, start.precision) | {"latents": plato.num_latents}
     write_facts(start, facts)
     _describe(config, parts, start)
+    _describe_cuts(parts)
     with going_on(config, start, former, parts, facts) as parts:
         return PlatoTrainer(config, parts, former.progress).run()
 
@@ -84,9 +85,7 @@ def _build(
     tokenizer_folder = Path(config.data.shards) / "tokenizer"
     seed_everything(config.seed)  # without the rank: all ranks begin with the same weights
     tokenizer = load_tokenizer(str(tokenizer_folder))
-    model = build_model(config, plato, manifest, start.checkpoint)
-    if plato.mask_from_vocabulary and start.checkpoint is None:
-        take_mask_of(model, tokenizer)
+    model = build_model(config, plato, manifest, start.checkpoint, tokenizer)
     loaders = {
         split: example_loader(
             config,
@@ -121,7 +120,11 @@ def _build(
 
 
 def build_model(
-    config: TrainConfig, plato: PlatoConfig, manifest: Manifest, checkpoint: Path | None
+    config: TrainConfig,
+    plato: PlatoConfig,
+    manifest: Manifest,
+    checkpoint: Path | None,
+    tokenizer: Tokenizer,
 ) -> PlatoModel:
     """The run's model as it was at a checkpoint, or as the config begins it.
 
@@ -135,19 +138,12 @@ def build_model(
     elif begun.init != "scratch":
         require_tokenizer_of(begun.init, manifest)
     source = read_source(begun, plato, vocab_size=manifest.vocab_size)
-    # Positions count inside utterances, and those of a context are no longer than all of it.
-    limits = plato.sequence
-    longest = max(
-        limits.max_response_tokens + 2, limits.max_turn_tokens + 1 or limits.max_context_tokens
-    )
-    if longest > source.sizes.num_positions:
-        raise UserError(
-            f"plato.sequence: expected utterances of at most the model's "
-            f"{source.sizes.num_positions} positions, found limits that allow {longest}; lower "
-            "them, or raise model.max_positions"
-        )
+    require_positions(source, plato.sequence)
     compiled = config.compile and torch.cuda.is_available()
-    return build_plato(source, plato, dropout=begun.dropout, compiled=compiled)
+    model = build_plato(source, plato, dropout=begun.dropout, compiled=compiled)
+    if plato.mask_from_vocabulary and not source.num_latents:  # else there is a trained one
+        take_mask_of(model, tokenizer)
+    return model
 
 
 def take_mask_of(model: PlatoModel, tokenizer: Tokenizer) -> None:
@@ -192,3 +188,19 @@ def _describe(config: TrainConfig, parts: TrainerParts, start: Start) -> None:
         f"{num_examples / num_steps:,.0f}",
     )
     logger.info("Steps        %s in at most %d epochs", f"{parts.total_steps:,}", config.max_epochs)
+
+
+def _describe_cuts(parts: TrainerParts) -> None:
+    """Say what the limits of rows leave out of the training responses."""
+    loader = parts.train_loader
+    cuts = loader.cuts if isinstance(loader, ExampleLoader) else None
+    if cuts is None:
+        logger.info("Cut          not counted, as there are too many dialogues to look at them all")
+        return
+    total = loader.num_dialogues
+    logger.info(
+        "Cut          %s oldest utterances left out; %.1f%% of contexts, %.1f%% of knowledge and "
+        "%.1f%% of responses not whole (plato.sequence)",
+        f"{cuts.turns:,}",
+        *(100 * count / total for count in (cuts.contexts, cuts.knowledge, cuts.responses)),
+    )

@@ -66,7 +66,7 @@ def context_columns(context: Context, config: SequenceConfig, *, eou_id: int) ->
     roles = _roles(context, config)[-config.max_turns :]
     pieces = []
     for place, (turn, role) in enumerate(zip(turns, roles, strict=True)):
-        kept = turn[-config.max_turn_tokens :] if config.max_turn_tokens else turn
+        kept = turn[-config.max_turn_tokens :]
         pieces.append(_utterance(kept, eou_id, role=role, turn=len(turns) - place))
     said = _last(pieces, config.max_context_tokens, whole=config.whole_turns)
     if not context.knowledge or not config.max_knowledge_sentences:
@@ -74,7 +74,7 @@ def context_columns(context: Context, config: SequenceConfig, *, eou_id: int) ->
     # As the release numbers them: from 0 for the first sentence that is kept.
     pieces = [
         _utterance(
-            sentence[: config.max_knowledge_tokens or None],
+            sentence[: config.max_knowledge_tokens],
             eou_id,
             role=KNOWLEDGE,
             turn=KNOWLEDGE_TURN if config.own_knowledge_turns else place,

@@ -27,9 +27,10 @@ class PlatoTrainer(Trainer):
         tokens = totals.num_target_tokens
         shown.pop("ppl")
         if tokens:
+            weights = self._model.loss_weights()
             for name in ("nll", "bow"):
-                if name in totals.loss_sums:
-                    values[f"{name}_per_token"] = totals.loss_sums[name] / tokens
+                if name in totals.loss_sums and weights[name]:
+                    values[f"{name}_per_token"] = totals.loss_sums[name] / weights[name] / tokens
             values["perplexity"] = perplexity(values["nll_per_token"])
             shown = {"loss": shown.pop("loss"), "ppl": f"{values['perplexity']:.1f}", **shown}
         if self._model.has_latent:

@@ -108,6 +108,6 @@ def test_each_of_two_latents_has_its_reply_and_one_model_without_has_one(num_lat
         assert found.perplexity > 1.5
         # The posterior itself tells which of two replies it has read.
         with torch.no_grad():
-            log_posterior = plato.recognise(task.batch(plato), torch.float32).log_posterior
+            log_posterior = plato.recognize(task.batch(plato), torch.float32).log_posterior
         chosen = log_posterior.argmax(dim=1).view(NUM_CONTEXTS, 2)
         assert int((chosen[:, 0] != chosen[:, 1]).sum()) >= least

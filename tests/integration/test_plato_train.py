@@ -8,7 +8,14 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from support_train import byte_tokenizer, made_up_dialogues, merged, tiny_settings, write_split
+from support_train import (
+    byte_tokenizer,
+    encoded,
+    made_up_dialogues,
+    merged,
+    tiny_settings,
+    write_split,
+)
 from support_wordpiece import PIECES, wordpiece_tokenizer
 
 from dialogpt.command_line import UserError, parse_config
@@ -29,7 +36,12 @@ CHANGES = {
     "model": {"max_positions": 64, "dropout": 0.1},
     "batch": {"micro_batch_tokens": 160},
     "schedule": {"name": "constant", "learning_rate": 0.01, "warmup_steps": 4},
-    "plato": {"num_latents": 3, "examples": "all", "validate_all_latents": True},
+    "plato": {
+        "num_latents": 3,
+        "examples": "all",
+        "validate_all_latents": True,
+        "bow_weight": 0.5,
+    },
     "max_epochs": 1,
     "max_steps": 12,
 }
@@ -99,6 +111,9 @@ def test_the_command_measures_what_validation_measured(shards, trained, tmp_path
     for kind in ("", "marginal_", "best_", "bound_"):
         for unit in ("perplexity", "word_perplexity"):
             assert found[kind + unit] == pytest.approx(best[kind + unit], rel=1e-4)
+    # In nats, whatever they weigh; the total is the run's, whose weights the folder does not know.
+    assert found["bow_per_token"] == pytest.approx(best["bow_per_token"], rel=1e-4)
+    assert "loss" not in found
     said = capsys.readouterr().out
     assert f"{found['marginal_perplexity']:.2f}" in said
     assert "over all latents" in said
@@ -137,7 +152,7 @@ def test_the_command_trains_a_plato_where_the_config_has_one(shards, tmp_path, m
     for line in lines(tmp_path / "run", "train"):
         # Divided by its tokens, or by those that the log counts: the same ones.
         assert line["nll"] == pytest.approx(line["nll_per_token"])
-        assert line["bow"] == pytest.approx(line["bow_per_token"])
+        assert line["bow"] == pytest.approx(0.5 * line["bow_per_token"])
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights_and_metrics(
@@ -210,20 +225,64 @@ def test_weights_of_other_tokens_are_refused(shards, trained, tmp_path):
         run(other, tmp_path / "other", model={"init": str(trained)})
 
 
-def test_rows_longer_than_the_table_of_positions_are_refused(shards, tmp_path):
-    with pytest.raises(UserError, match="at most the model's 20 positions"):
-        run(shards, tmp_path / "other", model={"max_positions": 20})
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"max_response_tokens": 63}, "max_response_tokens 63, with control tokens 65"),
+        ({"max_turn_tokens": 64}, "max_turn_tokens 64, with control tokens 65"),
+        ({"max_knowledge_tokens": 64}, "max_knowledge_tokens 64, with control tokens 65"),
+    ],
+)
+def test_rows_longer_than_the_table_of_positions_are_refused(shards, tmp_path, limits, said):
+    with pytest.raises(UserError, match=f"at most its 64 positions, found plato.sequence.{said}"):
+        run(shards, tmp_path / "other", plato={"sequence": limits})
 
 
-def test_a_negative_of_the_batch_needs_a_neighbour(shards, tmp_path):
-    changes = {"negatives": "in_batch"}
-    with pytest.raises(UserError, match="expected two examples or more in a batch"):
-        run(
-            shards,
-            tmp_path / "other",
-            plato=changes,
-            batch={"max_micro_batch_size": 1, "accumulation_steps": 1},
-        )
+def test_batches_of_one_learn_no_selection_from_their_neighbours(shards, tmp_path):
+    neighbours = {"plato": {"negatives": "in_batch"}}
+    # Some batches hold one example, some more.
+    small = {"micro_batch_tokens": 40, "accumulation_steps": 1}
+    assert run(shards, tmp_path / "run", **neighbours, batch=small) == 0
+    batches = [line["selection"] for line in lines(tmp_path / "run", "train")]
+    assert all(loss > 0 for loss in batches)
+    with pytest.raises(SystemExit):
+        run(shards, tmp_path / "alone", **neighbours, batch={"max_micro_batch_size": 1})
+
+
+def test_what_is_wrong_with_the_data_is_said_without_a_traceback(tmp_path):
+    tokenizer = byte_tokenizer()
+    shards = tmp_path / "shards"
+    write_split(
+        shards / "train", [encoded([[60 + i], [70]], key=i) for i in range(9)], tokenizer=tokenizer
+    )
+    tokenizer.save(shards / "tokenizer")
+    with pytest.raises(UserError, match="train: response selection: expected") as raised:
+        run(shards, tmp_path / "run", data={"num_workers": 1})
+    assert "Traceback" not in str(raised.value)
+
+
+def test_a_model_that_never_selected_says_so(shards, tmp_path):
+    changes = {"selection_weight": 0.0, "validate_all_latents": False}
+    run(shards, tmp_path / "run", plato=changes, max_steps=1)
+    assert not load_plato(tmp_path / "run" / "last").selects_responses
+    run(shards, tmp_path / "more", model={"init": str(tmp_path / "run")}, max_steps=1)
+    assert load_plato(tmp_path / "more" / "last").selects_responses
+
+
+def test_biases_of_heads_may_be_left_out_where_they_are_zeros(shards, trained, tmp_path):
+    without = {"plato": {"head_biases": False}, "max_steps": 1}
+    with pytest.raises(UserError, match=r"expected no posterior\.bias, as plato\.head_biases is"):
+        run(shards, tmp_path / "refused", model={"init": str(trained)}, **without)
+    folder = tmp_path / "zeros"
+    shutil.copytree(trained / "best", folder)
+    weights = load_file(folder / "model.safetensors")
+    for name in ("posterior.bias", "bag_of_words.bias"):
+        weights[name].zero_()
+    save_file(weights, folder / "model.safetensors")
+    run(shards, tmp_path / "run", model={"init": str(folder)}, **without)
+    assert "posterior.bias" not in load_file(tmp_path / "run" / "last" / "model.safetensors")
+    run(shards, tmp_path / "again", model={"init": str(tmp_path / "run")}, max_steps=1)
+    assert "posterior.bias" in load_file(tmp_path / "again" / "last" / "model.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -254,3 +313,67 @@ def test_a_mask_of_the_vocabulary_is_its_row(tmp_path):
     plato = model(dtype=torch.float32, vocab_size=len(PIECES))
     take_mask_of(plato, tokenizer)
     assert torch.equal(plato.network.mask, plato.network.tokens.weight[PIECES.index(MASK)])
+
+
+def test_a_trained_mask_is_not_overwritten(tmp_path):
+    tokenizer = wordpiece_tokenizer()
+    shards = tmp_path / "shards"
+    talks = [encoded([[60 + i], [70 + i]], key=i) for i in range(9)]
+    write_split(shards / "train", talks, tokenizer=tokenizer)
+    tokenizer.save(shards / "tokenizer")
+    still = {"max_steps": 1, "schedule": {"learning_rate": 1e-9}}
+    run(shards, tmp_path / "first", **still)
+    begun = {"model": {"init": str(tmp_path / "first")}, "plato": {"mask_from_vocabulary": True}}
+    run(shards, tmp_path / "second", **still, **begun)
+    run(shards, tmp_path / "third", **still, plato={"mask_from_vocabulary": True})
+    first, second, third = (
+        load_file(tmp_path / name / "last" / "model.safetensors")
+        for name in ("first", "second", "third")
+    )
+    torch.testing.assert_close(second["mask"], first["mask"])
+    torch.testing.assert_close(third["mask"], third["tokens.weight"][PIECES.index(MASK)])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("bidirectional_context", None, "KeyError: 'bidirectional_context'"),
+        ("bidirectional_context", "no", "bidirectional_context must be true or false, got 'no'"),
+        ("selects_responses", 1, "selects_responses must be true or false, got 1"),
+        ("num_heads", 0, "num_heads must be a whole number >= 1, got 0"),
+        ("num_heads", 3, "3 heads cannot share the width"),
+        ("num_layers", "2", "num_layers must be a whole number >= 1, got '2'"),
+        ("num_latents", -1, "num_latents must be a whole number >= 0, got -1"),
+        ("blocks", "foo", "blocks must be one of"),
+        ("norm_eps", 0.0, "norm_eps must be a number > 0, got 0.0"),
+        ("head_biases", None, "KeyError: 'head_biases'"),
+    ],
+)
+def test_a_wrong_description_of_a_model_is_named(trained, tmp_path, name, value, said):
+    folder = tmp_path / "model"
+    shutil.copytree(trained / "best", folder)
+    described = json.loads((folder / "config.json").read_text())
+    assert name in described
+    described[name] = value
+    kept = {key: value for key, value in described.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(kept))
+    with pytest.raises(UserError, match=f"expected a PLATO of this project .*{said}"):
+        load_plato(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "nowhere"}, "--model nowhere: expected a run or model folder of a PLATO, found"),
+        ({"output": "m.json/x/y.json"}, "expected a place for a file, found the file"),
+        ({"output": "."}, "expected a place for a file, found the folder"),
+    ],
+)
+def test_what_cannot_be_measured_or_written_is_said_at_once(
+    shards, trained, tmp_path, change, said, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.json").write_text("{}")
+    values = {"model": str(trained), "shards": str(shards), "split": "valid", **change}
+    with pytest.raises(UserError, match=said):
+        measure_split(MeasureConfig(**values))

@@ -71,6 +71,22 @@ def test_a_wrong_option_ends_with_exit_code_2_and_names_itself(options, capsys):
     assert options[0].removeprefix("--").rpartition(".")[2] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--plato.num_latents", "-1"], "error: plato.num_latents must be >= 0, got -1\n"),
+        (["--plato.nosuch", "3"], "error: Parser key \"plato\": Option 'nosuch' is not accepted\n"),
+        (["--plato.sequence", "null"], "error: expected a section of settings, found null\n"),
+        (["--plato.latent_sample", "hard"], "'straight_through', 'sample']. Got value: hard\n"),
+    ],
+)
+def test_a_mistake_in_an_optional_section_is_said_and_nothing_else(options, said, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse("--plato.num_latents", "2", *options)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.endswith(said)
+
+
 def test_an_unknown_key_in_a_file_ends_with_exit_code_2(tmp_path, capsys):
     path = tmp_path / "run.yaml"
     path.write_text("schedule: {learning_rate: 1e-5, warmup_step: 10}\n")

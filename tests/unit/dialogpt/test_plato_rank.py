@@ -67,7 +67,7 @@ def test_the_score_of_a_gold_pair_is_that_of_the_positive_branch_of_training(
     )
     assert len(ids[4]) > LIMITS.max_response_tokens
     with torch.no_grad():
-        expected = loaded.model.recognise(collate([source]), torch.float32).logits
+        expected = loaded.model.recognize(collate([source]), torch.float32).logits
     given = GivenContext(turns=tuple(said), speakers=(1, 0, 0, 1), knowledge=tuple(knowledge))
     contexts = encode_contexts(loaded.tokenizer, [given])
     ((gold, other),) = CoherenceScorer(loaded).score(

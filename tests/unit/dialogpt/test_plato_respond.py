@@ -19,6 +19,7 @@ from dialogpt.decode.conversation import history_budget
 from dialogpt.decode.display import format_table
 from dialogpt.decode.respond import Responder
 from dialogpt.decode.response import AnyResponder
+from dialogpt.latents import format_replies
 from dialogpt.plato.generate import ReplyTokens
 from dialogpt.plato.respond import PlatoResponder
 from dialogpt.responders import build_responder
@@ -77,6 +78,21 @@ def test_each_latent_has_its_say_and_the_most_coherent_reply_wins(
         scores |= {h.scores["coherence"] for h in hypotheses}
     assert len(scores) > len(CONTEXTS)
     assert responder.num_candidates == NUM_LATENTS
+
+
+def test_a_head_that_was_never_trained_ranks_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    responder = responder_of(save_plato_folder(tmp_path, selects=False))
+    assert "without response selection" in caplog.text
+    for response in responder.respond_batch(CONTEXTS):
+        assert len(response.hypotheses) == NUM_LATENTS
+        scores = [h.scores["forward_log_prob"] for h in response.hypotheses]
+        assert scores == sorted(scores, reverse=True)
+        assert all("coherence" not in h.scores for h in response.hypotheses)
+    title, *_, head = format_replies(response, title="t").splitlines()[: 3 + len(CONTEXTS[-1])]
+    assert title == "t"
+    assert head.split()[:3] == ["z", "forward", "reply"]
 
 
 def test_more_samples_of_each_latent_are_more_candidates(folder: Path) -> None:

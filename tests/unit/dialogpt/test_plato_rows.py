@@ -17,7 +17,7 @@ from dialogpt.data.chunks import in_columns
 from dialogpt.data.loader import open_dialogues
 from dialogpt.plato.batch import RowLayout
 from dialogpt.plato.examples import ExampleCollator, ExampleDataset, ExampleSource
-from dialogpt.plato.lengths import measure_chunk
+from dialogpt.plato.lengths import Cuts, measure_chunk
 from dialogpt.plato.sequence import (
     KNOWLEDGE,
     KNOWLEDGE_TURN,
@@ -112,11 +112,11 @@ turn_lengths = st.lists(st.integers(0, 12), min_size=1, max_size=6)
 LIMITS = st.builds(
     SequenceConfig,
     max_context_tokens=st.integers(2, 30),
-    max_turn_tokens=st.integers(0, 8),
+    max_turn_tokens=st.integers(1, 8),
     max_turns=st.integers(1, 5),
     max_response_tokens=st.integers(1, 8),
     max_knowledge_sentences=st.integers(0, 3),
-    max_knowledge_tokens=st.integers(0, 4),
+    max_knowledge_tokens=st.integers(1, 4),
 )
 
 
@@ -136,9 +136,9 @@ def dialogue(lengths, knowledge=()):
 )
 def test_lengths_are_those_of_the_rows(dialogues, limits):
     made = [dialogue(lengths, knowledge) for lengths, knowledge in dialogues]
-    counts, lengths = measure_chunk(in_columns(made), limits)
-    assert counts.tolist() == [len(d.turns) - 1 for d in made]
-    found = []
+    measured = measure_chunk(in_columns(made), limits)
+    assert measured.counts.tolist() == [len(d.turns) - 1 for d in made]
+    found, cuts = [], []
     for one in made:
         for turn in range(1, len(one.turns)):
             context = Context(
@@ -149,7 +149,21 @@ def test_lengths_are_those_of_the_rows(dialogues, limits):
                 one.turns[turn], bou_id=BOU, eou_id=EOU, max_tokens=limits.max_response_tokens
             )
             found.append(prefix.shape[1] + response.shape[1])
-    assert lengths.tolist() == found
+            is_known = prefix[2] == KNOWLEDGE
+            cuts.append(
+                [
+                    max(0, turn - limits.max_turns),
+                    (~is_known).sum() < sum(len(t) + 1 for t in one.turns[:turn]),
+                    is_known.sum() < sum(len(k) + 1 for k in one.knowledge),
+                    response.shape[1] < len(one.turns[turn]) + 2,
+                ]
+            )
+    assert measured.lengths.tolist() == found
+    assert measured.cuts.tolist() == cuts
+    turns, contexts, knowledge, responses = np.array(cuts, int).reshape(-1, 4).sum(axis=0)
+    assert measured.all() == Cuts(
+        turns=turns, contexts=contexts, knowledge=knowledge, responses=responses
+    )
 
 
 def dataset(folder, config, dialogues, *, seed=0):
@@ -227,30 +241,64 @@ def test_without_selection_or_latent_nothing_is_drawn(tmp_path):
 def test_a_corpus_of_one_response_has_no_negatives(tmp_path):
     dialogues = [encoded([[60 + i], [70]], key=i) for i in range(8)]
     found = dataset(tmp_path / "train", PlatoConfig(), dialogues)
-    with pytest.raises(UserError, match="expected responses that differ"):
+    with pytest.raises(UserError, match=r"train: .* differs from that of example 0"):
         found.__getitems__([0, 1])
 
 
+def test_a_chunk_of_one_response_borrows_from_those_behind_it(tmp_path):
+    # In chunks of 8, of two shards: 0 to 7, 8 and 9; 10 to 17, 18 and 19.
+    dialogues = [encoded([[60], [70 + (10 <= i < 18)]], key=i) for i in range(20)]
+    found = dataset(tmp_path / "train", PlatoConfig(), dialogues)
+    for numbers in ([8, 9], [0, 3], [19], [0, 19]):
+        sources = found.__getitems__(numbers)
+        assert [s.negative.tolist() for s in sources] == [[71]] * len(numbers)
+        again = found.__getitems__(numbers)
+        assert [s.negative.tolist() for s in again] == [s.negative.tolist() for s in sources]
+    assert [s.negative.tolist() for s in found.__getitems__([10, 11])] == [[70]] * 2
+
+
+def test_what_limits_leave_out_is_counted_of_the_responses_that_are_learned(tmp_path):
+    limits = SequenceConfig(max_turns=2, max_response_tokens=3)
+    dialogues = [encoded([[60] * 2, [61] * 5, [62], [63] * 4], key=1), encoded([[60], [61]], key=2)]
+    last = dataset(tmp_path / "last", PlatoConfig(sequence=limits), dialogues)
+    assert last.cuts == Cuts(turns=1, contexts=1, knowledge=0, responses=1)
+    config = PlatoConfig(sequence=limits, examples="all")
+    assert dataset(tmp_path / "all", config, dialogues).cuts == Cuts(
+        turns=1, contexts=1, knowledge=0, responses=2
+    )
+
+
 def test_single_utterances_alone_make_a_batch_of_nothing(tmp_path):
-    dialogues = [encoded([[60 + i]], key=i) for i in range(4)]
+    dialogues = [encoded([[60 + i]], key=i) for i in range(4)] + [encoded([[60], [61]], key=4)]
     config = PlatoConfig()
     found = dataset(tmp_path / "train", config, dialogues)
     collate = ExampleCollator(config=config, layout=RowLayout(), bou_id=BOU, eou_id=EOU)
     batch = collate(found.__getitems__([0, 1]))
     assert (batch.num_rows, batch.num_skipped, batch.num_target_tokens) == (0, 2, 0)
-    with pytest.raises(UserError, match="two utterances or more"):
-        dataset(tmp_path / "all", PlatoConfig(examples="all"), dialogues)
+    for examples in ("last", "all"):
+        with pytest.raises(UserError, match=f"{examples}: expected dialogues of two utterances"):
+            dataset(tmp_path / examples, PlatoConfig(examples=examples), dialogues[:4])
 
 
-def test_neighbours_lend_their_responses_in_a_ring(tmp_path):
-    dialogues = [encoded([[60], [70 + i]], key=i) for i in range(3)]
+@pytest.mark.parametrize(
+    ("responses", "negatives"),
+    [
+        ([70, 71, 72], [71, 72, 70]),
+        ([70, 70, 71, 70], [71, 71, 70, 71]),
+        ([70], []),
+        ([70, 70], []),
+    ],
+)
+def test_neighbours_lend_other_responses_in_a_ring(tmp_path, responses, negatives):
+    dialogues = [encoded([[60], [word]], key=i) for i, word in enumerate(responses)]
     config = PlatoConfig(negatives="in_batch")
-    sources = dataset(tmp_path / "train", config, dialogues).__getitems__([0, 1, 2])
+    found = dataset(tmp_path / "train", config, dialogues)
     collate = ExampleCollator(config=config, layout=RowLayout(), bou_id=BOU, eou_id=EOU)
-    batch = collate(sources)
+    batch = collate(found.__getitems__(range(len(responses))))
+    assert batch.num_negatives == len(negatives)
     starts = batch.recognition.starts.tolist()
-    responses = [batch.columns[0, end - 2].item() for end in starts[1:]]
-    assert responses == [70, 71, 72, 71, 72, 70]
+    said = [batch.columns[0, end - 2].item() for end in starts[1:]]
+    assert said == [*responses, *negatives]
 
 
 def test_more_than_the_table_of_turns_can_tell_apart_is_refused():
