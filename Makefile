@@ -14,7 +14,7 @@ NAME ?=
 DATA_CONFIG ?= configs/data/reddit.yaml
 CONFIG ?= configs/train/demo.yaml
 # configs/train/backward_small.yaml goes with small.yaml; any other recipe is trained backwards as it is.
-PLATO_CONFIG ?= configs/train/plato/pretrain.yaml
+PLATO_CONFIG ?= configs/train/plato/$(if $(filter sample,$(train_name)),demo,pretrain).yaml
 BACKWARD_CONFIG ?= $(firstword $(wildcard $(dir $(CONFIG))backward_$(notdir $(CONFIG))) $(CONFIG))
 LAUNCH ?= $(PY) -m
 CONTEXTS ?= configs/decode/demo_contexts.jsonl
@@ -42,6 +42,11 @@ TESTSET ?= $(data)/extracted/testset/multiref.jsonl
 TOKENIZER ?= $(if $(filter sample,$(train_name)),train,gpt2)
 tokenizer_folder := $(if $(filter train,$(TOKENIZER)),$(data)/tokenizer,$(TOKENIZER))
 VOCAB_SIZE ?= 8000
+SHARDS ?= $(data)/shards
+# PLATO begins with BERT's weights, so with its vocabulary, unless another one is named.
+plato_default := $(if $(filter sample,$(train_name)),train,hub:bert-base-uncased)
+PLATO_TOKENIZER ?= $(if $(filter file,$(origin TOKENIZER)),$(plato_default),$(TOKENIZER))
+plato_shards := $(data)/shards$(if $(filter $(TOKENIZER),$(PLATO_TOKENIZER)),,-plato)
 
 .PHONY: help install sample extract dialogues tokenizer shards sweep train train-forward train-backward train-plato decode \
 	evaluate chat web report report-data demo demo-plato test test-slow test-browser lint format clean clean-data
@@ -58,7 +63,9 @@ help:  ## list targets and variables
 	  'CONFIG' 'training recipe ($(CONFIG))' \
 	  'BACKWARD_CONFIG' 'recipe of the backward model ($(BACKWARD_CONFIG))' \
 	  'PLATO_CONFIG' 'recipe of `make train-plato` ($(PLATO_CONFIG))' \
+	  'PLATO_TOKENIZER' 'its tokenizer, as TOKENIZER ($(PLATO_TOKENIZER))' \
 	  'TOKENIZER' '"gpt2", "hub:NAME", a folder, or "train" to train one ($(TOKENIZER))' \
+	  'SHARDS' 'folder of the shards ($(SHARDS))' \
 	  'VOCAB_SIZE' 'pieces of a trained tokenizer ($(VOCAB_SIZE))' \
 	  'LAUNCH' 'how training starts, e.g. "accelerate launch --config_file F -m" ($(LAUNCH))' \
 	  'CONTEXTS' 'JSON Lines that `make decode` answers ($(CONTEXTS))' \
@@ -109,7 +116,7 @@ endif
 
 shards: tokenizer  ## dialogues -> LMDB shards
 	@$(PY) -m data_prep shards --dialogues $(data)/extracted --tokenizer '$(tokenizer_folder)' \
-	  --output $(data)/shards
+	  --output $(SHARDS)
 
 sweep: shards  ## choose the learning rate by validation loss, over short runs
 	@$(PY) -m dialogpt.sweep --config $(CONFIG) --data.shards $(data)/shards --output $(run)/sweep \
@@ -131,10 +138,13 @@ train-backward: shards  ## train P(source | response), which reranks
 	@$(LAUNCH) dialogpt.train --config $(BACKWARD_CONFIG) --data.shards $(data)/shards \
 	  --output $(run)/backward --direction backward $(TRAIN_ARGS)
 
-train-plato: shards  ## train a PLATO, whose latents each have a reply
-	@echo 'PLATO: $(PLATO_CONFIG) on $(data)/shards -> $(plato_run)'
-	@$(LAUNCH) dialogpt.train --config $(PLATO_CONFIG) --data.shards $(data)/shards \
+train-plato: $(INSTALLED)  ## train a PLATO, whose latents each have a reply
+	@$(MAKE) shards TOKENIZER='$(PLATO_TOKENIZER)' SHARDS='$(plato_shards)'
+	@echo 'PLATO: $(PLATO_CONFIG) on $(plato_shards) -> $(plato_run)'
+	@$(LAUNCH) dialogpt.train --config $(PLATO_CONFIG) --data.shards $(plato_shards) \
 	  --output $(plato_run) $(TRAIN_ARGS)
+	@echo
+	@echo 'Talk with it: $(PY) -m dialogpt.chat --config configs/decode/plato.yaml --model $(plato_run)'
 
 # In this order also under `make -j`: both would want all cores.
 train-backward: | train-forward
@@ -176,8 +186,10 @@ demo: $(INSTALLED)  ## the whole job on the sample: dump, extraction, both model
 
 demo-plato: $(INSTALLED)  ## a small PLATO on the sample, and what each of its latents says
 	@$(MAKE) extract DUMPS= NAME=sample
-	@$(MAKE) train-plato NAME=sample PLATO_CONFIG=configs/train/plato/demo.yaml
-	@$(PY) -m dialogpt.latents --model runs/sample-plato-demo --contexts $(CONTEXTS)
+	@$(MAKE) train-plato NAME=sample
+	@# Beams of so small a model end alike whatever the latent.
+	@$(PY) -m dialogpt.latents --model runs/sample-plato-demo --contexts $(CONTEXTS) \
+	  --generation.method sample --generation.top_k 10 --generation.temperature 0.8
 
 # One thread a test process: with two, the processes of two cores would fight over them.
 test: $(INSTALLED)  ## run the whole test suite

@@ -50,7 +50,8 @@ def export(run: Path, output: Path) -> None:
     if is_plato(facts.folder):
         raise UserError(
             f"{facts.folder}: expected a GPT-2, found a PLATO, which transformers has no code "
-            "for; copy the folder as it is: decoding, chat and the web page read it"
+            "for; copy the folder as it is (cp -rL RUN/best FOLDER): decoding, chat and the web "
+            "page read it"
         )
     weights = sorted(facts.folder.glob("model*.safetensors*"))
     if not weights:

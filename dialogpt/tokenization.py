@@ -171,6 +171,7 @@ class SentencePieceTokenizer:
                 f"{model_file}: the model has no </s> control token, which ends a turn; train one "
                 "with `python -m data_prep tokenizer`"
             )
+        self.unk_id: int = processor.unk_id()
         byte_pieces = [f"<0x{byte:02X}>" for byte in _BLANK_MARK.encode()]
         self._blank_mark_ids: list[int] = [processor.piece_to_id(piece) for piece in byte_pieces]
         self.fingerprint = content_fingerprint(self.kind, self.model_bytes)

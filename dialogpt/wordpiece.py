@@ -197,7 +197,8 @@ def _checked_ids(pieces: Sequence[str]) -> dict[str, int]:
 def join_pieces(pieces: Iterable[str]) -> str:
     """Pieces as readable text.
 
-    `##` glues a piece to the one before. Otherwise a blank stands between two, but for
+    `##` glues a piece to the one before, if there is one. Otherwise a blank stands between two, but
+    for
 
     - none before . , ? ! ; : % ' and closing brackets, none behind opening ones,
     - none on both sides of the apostrophe of don't, it's, I'm, he'd, we're, I've, she'll,
@@ -208,7 +209,7 @@ def join_pieces(pieces: Iterable[str]) -> str:
     """
     text, before, last = "", "", ""
     for piece in pieces:
-        if piece.startswith(CONTINUATION) and len(piece) > len(CONTINUATION) and text:
+        if piece.startswith(CONTINUATION) and len(piece) > len(CONTINUATION):
             piece = piece.removeprefix(CONTINUATION)
             text, last = text + piece, piece
             continue

@@ -1,7 +1,9 @@
 """DataConfig -> micro-batches, a step at a time."""
 
+import atexit
 import os
 import signal
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -64,6 +66,14 @@ class BatchLoader(Generic[BatchType]):
             # that would change dropout when a run goes on in the middle of an epoch.
             generator=torch.Generator(),
         )
+        _LOADERS.add(self)
+
+    def end_workers(self) -> None:
+        """End the processes that read ahead, if there are any; the next epoch starts others."""
+        iterator = self._loader._iterator
+        if iterator is not None and self._loader.num_workers:
+            iterator._shutdown_workers()  # type: ignore[attr-defined]
+            self._loader._iterator = None
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[list[BatchType]]:
         """This rank's micro-batches of each step of an epoch, from `first_step` (from 0) on.
@@ -77,6 +87,19 @@ class BatchLoader(Generic[BatchType]):
         while step := list(islice(micro_batches, num_wanted)):
             assert len(step) == num_wanted
             yield step
+
+
+_LOADERS: "weakref.WeakSet[BatchLoader[Any]]" = weakref.WeakSet()
+
+
+def _end_all_workers() -> None:
+    for loader in list(_LOADERS):
+        loader.end_workers()
+
+
+# Python ends child processes by SIGTERM, which these ignore, and then waits for them: for ever, where
+# something still refers to a loader at the end, such as a traceback.
+atexit.register(_end_all_workers)
 
 
 # What is wrong with the data comes back from a worker process as a value: torch would put the

@@ -23,6 +23,7 @@ ENTRY_POINT_GROUP = "dialogpt.scorers"
 """Under which a package's entry points are scorers."""
 
 FORWARD = "forward_log_prob"
+COHERENCE = "coherence"
 BACKWARD = "backward_log_prob"
 BACKWARD_MEAN = "backward_log_prob_mean"
 LENGTH_NORMALIZED = "length_normalized_log_prob"
@@ -223,7 +224,8 @@ def _factory(name: str) -> object:
     else:
         installed = installed_scorers()
         if name not in installed:
-            known = [FORWARD, LENGTH_NORMALIZED, f"{BACKWARD} (with --mmi)", *installed]
+            known = [FORWARD, LENGTH_NORMALIZED, f"{BACKWARD} (with --mmi)"]
+            known += [f"{COHERENCE} (of a PLATO that selects responses)", *installed]
             raise UserError(
                 f"scorers: expected one of {', '.join(known)}, or module:attribute, found {name!r}"
             )

@@ -50,8 +50,7 @@ class ReplyTokens:
         texts = tokenizer.decode_batch([[token_id] for token_id in range(tokenizer.vocab_size)])
         # Control tokens are left out of text; a blank is not.
         forbidden = {token_id for token_id, text in enumerate(texts) if not text}
-        # SentencePiece shows it by itself, and in a model with pieces for bytes never needs it.
-        unknown = getattr(tokenizer, "unk_id", None)
+        unknown = getattr(tokenizer, "unk_id", None)  # GPT-2's has pieces for all there is
         forbidden |= set() if unknown is None else {unknown}
         return cls(
             bou_id=tokenizer.bou_id,

@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 
 from dialogpt.decode.contexts import Context
+from dialogpt.decode.scorers import COHERENCE
 from dialogpt.plato.batch import PlatoRow, lay_rows
 from dialogpt.plato.loaded import LoadedPlato
 from dialogpt.plato.model import PlatoModel
 from dialogpt.plato.spans import make_spans
 from dialogpt.records import Hypothesis
 
-COHERENCE = "coherence"
 PLACES_AT_ONCE = 1 << 16
 """Of rows that are read in one pass, as if each were as long as the longest."""
 

@@ -1,5 +1,7 @@
 """Training PLATO: the steps are those of every training; what is said of them is not."""
 
+from itertools import zip_longest
+
 from tqdm import tqdm
 
 from dialogpt.distributed import sum_over_ranks
@@ -34,12 +36,22 @@ class PlatoTrainer(Trainer):
             values["perplexity"] = perplexity(values["nll_per_token"])
             shown = {"loss": shown.pop("loss"), "ppl": f"{values['perplexity']:.1f}", **shown}
         if self._model.has_latent:
-            sums = self._model.usage.take() or [0.0] * (self._model.network.sizes.num_latents + 2)
-            found = usage(sum_over_ranks(sums))
+            found = usage(self._latent_sums())
             if found is not None:
                 values |= found.metrics()
                 shown["z"] = f"{found.perplexity:.1f}"
         return values, shown
+
+    def _latent_sums(self) -> list[float]:
+        """Of all ranks since the last line; what was there before a checkpoint is in it."""
+        sums = self._model.usage.take() or [0.0] * (self._model.network.sizes.num_latents + 2)
+        former = self._progress.since_log.latent_sums
+        return [a + b for a, b in zip_longest(sum_over_ranks(sums), former, fillvalue=0.0)]
+
+    def _save(self) -> None:
+        if self._model.has_latent:
+            self._progress.since_log.latent_sums = self._latent_sums()
+        super()._save()
 
     def _measure(self) -> Measured:
         parts, plato = self._parts, self._config.plato

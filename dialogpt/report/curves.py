@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from dialogpt.report.formats import count, decimal, percent
 from dialogpt.report.notices import MAX_WAITING_SHARE
 from dialogpt.report.runs import Record, Run, mean_loss
+from dialogpt.report.units import loss_unit, losses_compare, nll_key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +20,7 @@ class Curve:
         written: how its values are written.
         logarithmic: whether the axis is, where values are more than ten times apart.
         limit: a value that it should stay below; 0 for none.
+        key_of: its name in the lines of a run, where not all runs call it `key`.
     """
 
     kind: str
@@ -28,12 +30,20 @@ class Curve:
     written: Callable[[float], str]
     logarithmic: bool = False
     limit: float = 0.0
+    key_of: Callable[[Run], str] | None = None
+
+    def key_in(self, run: Run) -> str:
+        """Its name in the lines of a run."""
+        return self.key if self.key_of is None else self.key_of(run)
 
     def points(self, run: Run) -> tuple[list[int], list[float]]:
         """Steps and values; lines without the number are left out."""
-        records = run.train if self.kind == "train" else run.valid
-        found = [(record["step"], record[self.key]) for record in records if self.key in record]
-        return [step for step, _ in found], [value for _, value in found]
+        return _points(run.train if self.kind == "train" else run.valid, self.key_in(run))
+
+
+def _points(records: Sequence[Record], key: str) -> tuple[list[int], list[float]]:
+    lines = [record for record in records if key in record]
+    return [record["step"] for record in lines], [record[key] for record in lines]
 
 
 MMI_RL_CURVES = (
@@ -183,27 +193,35 @@ LOSS = Curve(
     label="nats a token",
     written=lambda value: decimal(value, 3),
 )
+NLL = replace(LOSS, key="nll_per_token", title="NLL", key_of=nll_key)
+"""In the place of losses that do not compare."""
 
 
 def loss_curve(runs: Sequence[Run]) -> Curve:
-    """The loss; a PLATO's is that of a response, all of its terms together."""
-    if any("plato.num_latents" in run.settings for run in runs):
-        return replace(LOSS, label="nats a response, all losses")
-    return LOSS
+    """The loss in its unit; NLL in nats a token where the losses of the runs do not compare."""
+    return replace(LOSS, label=loss_unit(runs[0])) if losses_compare(runs) else NLL
 
 
-def train_loss_points(run: Run) -> tuple[list[int], list[float]]:
-    """Steps and losses as logged; steps that float16 overflow undid have none."""
-    lines = [record for record in run.train if "loss" in record]
-    return [record["step"] for record in lines], [record["loss"] for record in lines]
+def train_loss_points(run: Run, curve: Curve) -> tuple[list[int], list[float]]:
+    """Steps and losses as logged; steps that float16 overflow undid have none.
+
+    Args:
+        run: whose.
+        curve: which loss, as `loss_curve` has it.
+    """
+    return _points(run.train, curve.key_in(run))
 
 
-def smoothed(train: Sequence[Record]) -> list[tuple[int, float]]:
+def smoothed(train: Sequence[Record], key: str = "loss") -> list[tuple[int, float]]:
     """Steps and training losses, each over a twentieth of all lines, those around it.
 
     Empty where there are too few lines for that to say anything.
+
+    Args:
+        train: lines of metrics.
+        key: the loss's name there.
     """
-    lines = [record for record in train if "loss" in record]
+    lines = [record for record in train if key in record]
     reach = len(lines) // 40
     if reach < 1:
         return []
@@ -211,7 +229,7 @@ def smoothed(train: Sequence[Record]) -> list[tuple[int, float]]:
     for number, record in enumerate(lines):
         # Cut on both sides alike, so that the ends do not lean to where there are lines.
         near = min(reach, number, len(lines) - 1 - number)
-        loss = mean_loss(lines[number - near : number + near + 1])
+        loss = mean_loss(lines[number - near : number + near + 1], key)
         if loss is not None:
             points.append((record["step"], loss))
     return points

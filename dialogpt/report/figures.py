@@ -8,7 +8,6 @@ from typing import Any
 from dialogpt.command_line import UserError
 from dialogpt.report.curves import (
     CURVES,
-    LOSS,
     Curve,
     in_words,
     loss_curve,
@@ -70,10 +69,12 @@ def draw_figures(runs: Sequence[Run]) -> Iterator[DrawnFigure]:
         UserError: matplotlib is not installed.
     """
     require_matplotlib()
-    loss = _figure(loss_curve(runs), runs, _draw_loss)
-    training = [in_words(run, train_loss_points(run), LOSS, len(runs)) for run in runs]
-    sentences = [f"Training loss: {words}" for words in training if words]
-    alternative = " ".join([*sentences, f"Validation loss: {loss.alternative}"])
+    curve = loss_curve(runs)
+    loss = _figure(curve, runs, _draw_loss)
+    what = "loss" if curve.key == "loss" else curve.title
+    training = [in_words(run, train_loss_points(run, curve), curve, len(runs)) for run in runs]
+    sentences = [f"Training {what}: {words}" for words in training if words]
+    alternative = " ".join([*sentences, f"Validation {what}: {loss.alternative}"])
     yield replace(loss, alternative=alternative)
     for curve in CURVES:
         if any(curve.points(run)[0] for run in runs):
@@ -146,7 +147,7 @@ def _draw_curve(panel: Any, curve: Curve, runs: Sequence[Run], theme: _Theme) ->
             linewidth=1.4,
             marker="o" if curve.kind == "valid" or len(steps) < 3 else None,
             markersize=3.5,
-            label=plain_label(run.name) if len(runs) > 1 else None,
+            label=plain_label(run.name) if steps and len(runs) > 1 else None,
         )
     every = [value for run in runs for value in curve.points(run)[1]]
     if curve.logarithmic and min(every) > 0 and max(every) > 10 * min(every):
@@ -168,8 +169,8 @@ def _draw_loss(panel: Any, curve: Curve, runs: Sequence[Run], theme: _Theme) -> 
         color = theme.lines[number % len(theme.lines)]
         single = len(runs) == 1
         name = "" if single else f"{plain_label(run.name)}, "
-        smooth = smoothed(run.train)
-        steps, losses = train_loss_points(run)
+        smooth = smoothed(run.train, curve.key_in(run))
+        steps, losses = train_loss_points(run, curve)
         label = f"{name}training"
         panel.plot(
             steps,
@@ -177,7 +178,7 @@ def _draw_loss(panel: Any, curve: Curve, runs: Sequence[Run], theme: _Theme) -> 
             color=color,
             alpha=0.35 if smooth else 1.0,
             linewidth=0.8 if smooth else 1.4,
-            label=None if smooth else label,
+            label=label if steps and not smooth else None,
         )
         if smooth:
             panel.plot(*zip(*smooth, strict=True), color=color, linewidth=1.6, label=label)
@@ -196,7 +197,7 @@ def _draw_loss(panel: Any, curve: Curve, runs: Sequence[Run], theme: _Theme) -> 
         if run.best is not None:
             panel.plot(
                 run.best["step"],
-                run.best["loss"],
+                run.best[curve.key_in(run)],
                 color=valid_color,
                 marker="*",
                 markersize=12,

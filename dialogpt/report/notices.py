@@ -1,10 +1,19 @@
-"""What whoever watches a run should know: it is not over, overfits, waits, or loses steps."""
+"""What whoever watches a run should know.
 
-from dialogpt.report.formats import percent, plural, when
-from dialogpt.report.runs import Run
+It is not over, overfits, waits, loses steps, or its latent or response selection does nothing.
+"""
+
+from dialogpt.report.formats import decimal, percent, plural, when
+from dialogpt.report.runs import Record, Run
 
 MAX_WAITING_SHARE = 0.01
 """Time spent waiting for data, of all time; above it, the page says so."""
+MIN_LATENTS_IN_USE = 1.5
+"""Of three latents or more; below it, they have collapsed to one."""
+MIN_LATENT_INFORMATION = 0.05
+"""Nats that the latent tells of a response at most; below it, it tells nothing."""
+MIN_SELECTION_ACCURACY = 0.55
+"""Share of responses told apart rightly; half of them are by guessing."""
 
 
 def notices(run: Run) -> list[str]:
@@ -13,6 +22,8 @@ def notices(run: Run) -> list[str]:
         *_failures(run),
         _not_finished(run),
         _overfitting(run),
+        _latent(run),
+        _selection(run),
         _skipped(run),
         _waiting(run),
         _no_validation(run),
@@ -71,12 +82,59 @@ def _waiting(run: Run) -> str:
     share = run.mean_over_time("waiting_share")
     if share is None or share <= MAX_WAITING_SHARE:
         return ""
-    workers = run.settings.get("data.num_workers")
-    now = "" if workers is None else f" ({workers} now)"
     return (
-        f"{percent(share)} of the time went into waiting for data. More data.num_workers{now} "
-        "would help, up to the number of cores; so would shards on a faster disk."
+        f"{percent(share)} of the time went into waiting for data. More "
+        f"{_with_value(run, 'data.num_workers')} would help, up to the number of cores; so would "
+        "shards on a faster disk."
     )
+
+
+def _latent(run: Run) -> str:
+    last, num_latents = _last_measured(run), run.settings.get("plato.num_latents", 0)
+    if "latent_perplexity" not in last:
+        return ""
+    weights = [_with_value(run, f"plato.{name}_weight") for name in ("selection", "entropy")]
+    if num_latents >= 3 and last["latent_perplexity"] < MIN_LATENTS_IN_USE:
+        return (
+            f"The latent has collapsed: {decimal(last['latent_perplexity'], 1)} of {num_latents} "
+            f"latents are in use at step {last['step']:,}, so the others learn nothing of their "
+            "own to say. Training longer or on more data may help; so may a higher "
+            f"{' or '.join(weights)}, see docs/plato.md."
+        )
+    # A single latent has nothing to tell.
+    if num_latents >= 2 and last["latent_information"] < MIN_LATENT_INFORMATION:
+        return (
+            f"The latent tells {decimal(last['latent_information'], 3)} nats of a response at most "
+            f"at step {last['step']:,}: its posterior is nearly the same for all of them, so the "
+            "model learns to do without it. Training longer or on more data may help; so may a "
+            f"higher {weights[0]}, see docs/plato.md."
+        )
+    return ""
+
+
+def _selection(run: Run) -> str:
+    last = _last_measured(run)
+    accuracy = last.get("selection_accuracy")
+    if accuracy is None or accuracy >= MIN_SELECTION_ACCURACY:
+        return ""
+    return (
+        f"Response selection is near chance: {percent(accuracy)} of true and other responses are "
+        f"told apart rightly at step {last['step']:,}, where guessing gets 50 %. Replies are "
+        "ranked by it, so the best of them is hardly better than any. Training longer or on more "
+        f"data may help; so may a higher {_with_value(run, 'plato.selection_weight')}, see "
+        "docs/plato.md."
+    )
+
+
+def _last_measured(run: Run) -> Record:
+    """The last validation; empty while there is none of a model that has learned."""
+    return run.valid[-1] if run.valid and run.valid[-1]["step"] else {}
+
+
+def _with_value(run: Run, name: str) -> str:
+    """The name of a setting, and what it is now where that is known."""
+    value = run.settings.get(name)
+    return name if value is None else f"{name} ({value} now)"
 
 
 def _no_validation(run: Run) -> str:

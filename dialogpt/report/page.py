@@ -1,24 +1,34 @@
 """The page about one run or several: what they are, how they went, and what to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dialogpt.records import write_text
+from dialogpt.report.curves import NLL, Curve, loss_curve
 from dialogpt.report.figures import DrawnFigure, draw_figures
 from dialogpt.report.formats import count, decimal, percent, plural, setting, short_count, when
 from dialogpt.report.markup import Html, document, element, html, table
 from dialogpt.report.notices import notices
 from dialogpt.report.runs import Run, read_run
+from dialogpt.report.units import has_latent, loss_unit
 
 PAGE_FILE = "index.html"
 
+_LOSS_CAPTION = (
+    "Training is faint as logged and bold over a twentieth of all lines; a star marks the best "
+    "validation"
+)
 _CAPTIONS = {
-    "loss": "Training is faint as logged and bold over a twentieth of all lines; a star marks the "
-    "best validation.",
+    "loss": f"{_LOSS_CAPTION}.",
+    "nll-per-token": f"{_LOSS_CAPTION}, by the run's own loss.",
     "waiting-share": "Above the dotted line, at 1 %, more data.num_workers help.",
     "mfu": "What the model needs of what the devices can, as in arXiv:2204.02311, appendix B.",
 }
+_OF_THE_POSTERIOR = (
+    "A PLATO's NLL and perplexity are under a latent of its posterior, which has read the "
+    "response: in validation the most probable one."
+)
 
 
 def write_report(folders: Sequence[Path], output: Path) -> Path:
@@ -56,7 +66,7 @@ def render(runs: Sequence[Run], figures: Sequence[DrawnFigure]) -> str:
         overview,
         *_notices(runs),
         element("h2", "Curves"),
-        element("div", *map(_figure, figures), class_="figures"),
+        element("div", *(_figure(f, runs) for f in figures), class_="figures"),
         *_validations(runs),
         element("h2", "Settings"),
         *_settings(runs),
@@ -108,9 +118,11 @@ def _what_it_is(run: Run) -> str:
 
 
 def _comparison(runs: Sequence[Run]) -> Html:
+    loss = loss_curve(runs)
     head = [
-        *("run", "direction", "parameters", "steps", "best step", "loss", "perplexity"),
-        *("a word", "tokens", "tokens/s", "MFU", "waiting", "padding"),
+        *("run", "direction", "parameters", "steps", "best step"),
+        *(f"{loss.title} ({loss.label})", "perplexity", "a word", "perplexity over all latents"),
+        *("tokens", "tokens/s", "MFU", "waiting", "padding"),
     ]
     rows = []
     for run in runs:
@@ -122,9 +134,10 @@ def _comparison(runs: Sequence[Run]) -> Html:
                 short_count(facts.get("parameters")),
                 count(run.last_step),
                 count(best.get("step")),
-                decimal(best.get("loss"), 4),
+                decimal(best.get(loss.key_in(run)), 4),
                 decimal(best.get("perplexity"), 1),
                 decimal(best.get("word_perplexity"), 1),
+                decimal(best.get("marginal_perplexity"), 1),
                 short_count(run.total("tokens")),
                 short_count(run.tokens_per_second),
                 percent(run.mean_over_time("mfu")),
@@ -132,13 +145,40 @@ def _comparison(runs: Sequence[Run]) -> Html:
                 percent(run.mean_over_time("padding_share")),
             ]
         )
-    note = (
-        "Loss and perplexity are those of the best validation. Between runs with different "
-        "tokenizers only values per word compare; between forward and backward models none do."
+    note = " ".join(_what_compares(runs, loss))
+    return html(table(*_known(head, rows)), element("p", note, class_="muted"))
+
+
+def _what_compares(runs: Sequence[Run], loss: Curve) -> Iterator[str]:
+    """Sentences below the table of several runs."""
+    yield f"{loss.title} and perplexity are those of the best validation."
+    if loss is NLL:
+        units = "; ".join(dict.fromkeys(map(loss_unit, runs)))
+        yield (
+            f"The losses that these runs minimise differ in terms, units or weights ({units}), so "
+            "NLL, in nats a token, stands in their place here and in the curves. The best "
+            "validation of a run is that of its own loss."
+        )
+    if len({run.settings.get("plato.examples", "all") for run in runs}) > 1:
+        yield (
+            "They are not measured on the same responses: with plato.examples last it is the last "
+            "one of a dialogue, else every one."
+        )
+    if any(map(has_latent, runs)):
+        yield (
+            f"{_OF_THE_POSTERIOR} Perplexity over all latents (plato.validate_all_latents) is the "
+            "one to compare with a model without a latent."
+        )
+    yield (
+        "Between runs with different tokenizers only values per word compare; between forward and "
+        "backward models none do."
     )
+
+
+def _known(head: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """A table without the columns of which nothing is known."""
     known = [i for i, column in enumerate(zip(*rows, strict=True)) if set(column) != {"–"}]
-    shown = table([head[i] for i in known], [[row[i] for i in known] for row in rows])
-    return html(shown, element("p", note, class_="muted"))
+    return [head[i] for i in known], [[row[i] for i in known] for row in rows]
 
 
 def _notices(runs: Sequence[Run]) -> list[Html]:
@@ -149,8 +189,10 @@ def _notices(runs: Sequence[Run]) -> list[Html]:
     return shown
 
 
-def _figure(figure: DrawnFigure) -> Html:
+def _figure(figure: DrawnFigure, runs: Sequence[Run]) -> Html:
     caption = _CAPTIONS.get(figure.name, "")
+    if figure.name in ("perplexity", "nll-per-token") and any(map(has_latent, runs)):
+        caption = f"{caption} {_OF_THE_POSTERIOR}".strip()
     note = [element("small", caption)] if caption else []
     dark = element("source", srcset=f"{figure.name}-dark.png", media="(prefers-color-scheme: dark)")
     image = element(
@@ -162,11 +204,15 @@ def _figure(figure: DrawnFigure) -> Html:
 
 
 def _validations(runs: Sequence[Run]) -> list[Html]:
-    head = ["step", "loss", "perplexity", "perplexity a word", "nats a character", "training loss"]
     parts: list[Html] = []
     for run in runs:
         if not run.valid:
             continue
+        head = [
+            *("step", f"loss ({loss_unit(run)})", "perplexity", "perplexity a word"),
+            *("nats a character", "perplexity over all latents", "latents in use"),
+            *("selection right", "training loss"),
+        ]
         training = {valid["step"]: loss for valid, loss in run.train_losses()}
         rows = [
             [
@@ -175,6 +221,9 @@ def _validations(runs: Sequence[Run]) -> list[Html]:
                 decimal(record["perplexity"], 1),
                 decimal(record.get("word_perplexity"), 1),
                 decimal(record.get("nll_per_char"), 4),
+                decimal(record.get("marginal_perplexity"), 1),
+                decimal(record.get("latent_perplexity"), 1),
+                percent(record.get("selection_accuracy")),
                 decimal(training.get(record["step"]), 4),
             ]
             for record in run.valid
@@ -183,7 +232,7 @@ def _validations(runs: Sequence[Run]) -> list[Html]:
         rows[marked][0] += " (best)"
         if len(runs) > 1:
             parts.append(element("h3", run.name))
-        parts.append(table(head, rows, marked=marked))
+        parts.append(table(*_known(head, rows), marked=marked))
     if not parts:
         return []
     note = "Training loss is that of the steps since the validation before."

@@ -33,7 +33,8 @@ def draw_curves(folders: list[Path], output: Path) -> None:
 def _draw_run(panel: Any, run: Run) -> None:
     """Two curves over steps, and the first and last validation perplexity in words."""
     valid = [(r["step"], r["loss"], r["perplexity"]) for r in run.valid]
-    steps, losses = train_loss_points(run)
+    curve = loss_curve([run])
+    steps, losses = train_loss_points(run, curve)
     if steps:
         panel.plot(steps, losses, color="tab:blue", alpha=0.6, label="training")
     if valid:
@@ -51,6 +52,6 @@ def _draw_run(panel: Any, run: Run) -> None:
             )
     panel.set_title(plain_label(run.name))
     panel.set_xlabel("optimizer step")
-    panel.set_ylabel(f"loss, {loss_curve([run]).label}")
+    panel.set_ylabel(f"loss, {curve.label}")
     panel.grid(alpha=0.3)
     panel.legend()

@@ -100,10 +100,10 @@ def _seconds(record: Record) -> float:
     return float(record.get("tokens", 0) / speed) if speed else 0.0
 
 
-def mean_loss(records: Sequence[Record]) -> float | None:
-    """Nats a target token over some lines of training; None where nothing was counted."""
+def mean_loss(records: Sequence[Record], key: str = "loss") -> float | None:
+    """A loss over some lines of training, by target tokens; None where nothing was counted."""
     # Steps that float16 overflow undid have no loss.
-    counted = [(r["loss"], r.get("target_tokens", 1)) for r in records if "loss" in r]
+    counted = [(r[key], r.get("target_tokens", 1)) for r in records if key in r]
     num_tokens = sum(count for _, count in counted)
     return sum(loss * count for loss, count in counted) / num_tokens if num_tokens else None
 

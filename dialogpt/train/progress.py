@@ -16,6 +16,7 @@ class Totals:
         num_tokens, num_padded_tokens: without and with padding.
         num_used_tokens: computed and no padding; what dialogues share counts once.
         num_target_tokens: scored, in steps that counted.
+        latent_sums: of posteriors, before the last checkpoint; see `dialogpt.plato.latent`.
     """
 
     loss_sums: dict[str, float] = field(default_factory=dict)
@@ -24,6 +25,7 @@ class Totals:
     num_padded_tokens: int = 0
     num_used_tokens: int = 0
     num_target_tokens: int = 0
+    latent_sums: list[float] = field(default_factory=list)
 
     def add(self, result: StepResult) -> None:
         """Take in a step; the losses of a skipped one are not numbers and stay out."""

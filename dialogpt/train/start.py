@@ -1,6 +1,7 @@
 """How a run begins or goes on, whatever is trained in it."""
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from dialogpt.config.training import TrainConfig
 from dialogpt.data.manifest import Manifest
 from dialogpt.data.sampler import BatchPlanner
 from dialogpt.distributed import ResolvedPrecision, start_accelerator, wait_for_all_ranks
-from dialogpt.folders import sole_use
+from dialogpt.folders import LOCK_FILE, sole_use
 from dialogpt.records import write_json, write_text
 from dialogpt.run_log import FACTS_FILE, RunLog, noted_end
 from dialogpt.train.inputs import read_manifests
@@ -78,7 +79,10 @@ def started(config: TrainConfig, resolved: str) -> Iterator[Start]:
     output = Path(config.output)
     check_same_config(output / CONFIG_FILE, resolved)
     run_folder = RunFolder(output, keep_last=config.checkpoint.keep_last)
-    with sole_use(output) if accelerator.is_main_process else nullcontext():
+    with (
+        _gone_if_empty(output) if accelerator.is_main_process else nullcontext(),
+        sole_use(output) if accelerator.is_main_process else nullcontext(),
+    ):
         yield Start(
             resolved=resolved,
             manifests=manifests,
@@ -87,6 +91,18 @@ def started(config: TrainConfig, resolved: str) -> Iterator[Start]:
             precision=precision,
             checkpoint=next(reversed(run_folder.checkpoints()), None),
         )
+
+
+@contextmanager
+def _gone_if_empty(output: Path) -> Iterator[None]:
+    """Leave no folder behind where a run fails before it has written anything."""
+    was_there = output.exists()
+    try:
+        yield
+    except UserError:
+        if not was_there and {path.name for path in output.iterdir()} <= {LOCK_FILE}:
+            shutil.rmtree(output)
+        raise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

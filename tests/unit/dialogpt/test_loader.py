@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -122,3 +125,37 @@ def test_lengths_beyond_16_bits_are_kept(tmp_path):
     long = encoded([np.ones(70_000, int).tolist(), [2]])
     manifest = write_split(tmp_path / "train", [long], tokenizer=byte_tokenizer())
     assert ShardDataset(tmp_path / "train", manifest).row_lengths(80_000).tolist() == [70_003]
+
+
+_HELD = """
+import sys
+from pathlib import Path
+from dialogpt.config.training import BatchConfig, DataConfig
+from dialogpt.data.loader import StepLoader
+from dialogpt.data.manifest import read_manifest
+from dialogpt.tokenization import load_tokenizer
+
+folder = Path(sys.argv[1])
+tokenizer = load_tokenizer(sys.argv[2])
+held = []
+loader = StepLoader(
+    folder,
+    read_manifest(folder, tokenizer=tokenizer),
+    data=DataConfig(shards=str(folder.parent), max_seq_len=24, num_workers=1),
+    batch=BatchConfig(micro_batch_tokens=96),
+    direction="forward", rank=0, num_ranks=1, seed=5,
+)
+held.append(loader.epoch(0))
+next(held[0])
+held.append(held)
+print("begun", flush=True)
+sys.exit(7)
+"""
+
+
+def test_a_program_ends_though_something_holds_its_loader(split, tmp_path):
+    # The worker ignores SIGTERM, by which Python ends it, and then waits for it.
+    byte_tokenizer().save(tmp_path / "tokenizer")
+    command = [sys.executable, "-c", _HELD, str(split[0]), str(tmp_path / "tokenizer")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stdout) == (7, "begun\n"), done.stderr
