@@ -22,11 +22,13 @@ from dialogpt.decode.conversation import (
     USER,
     Conversation,
     checked_message,
+    checked_sentence,
     history_budget,
     save_conversation,
     self_talk,
 )
-from dialogpt.decode.display import format_table
+from dialogpt.decode.display import format_table, hanging
+from dialogpt.decode.response import AnyResponder
 from dialogpt.decode.terminal import ReplyLine, line_reader
 from dialogpt.responders import build_responder
 from dialogpt.text import clean_turn
@@ -34,14 +36,19 @@ from dialogpt.text import clean_turn
 YOUR_PROMPT = "you> "
 MODEL_LABEL = "model> "
 _QUIT = "/quit"
+_CLEAR = "clear"
+_WITH_ARGUMENT = ("/save", "/knowledge")
 HELP = """\
-/why        the candidates for the last reply, with their scores
-/undo       take back your last message and its reply
-/reset      begin a new conversation
-/save PATH  write the conversation to a JSON Lines file, which must not exist yet
-/help       this list
-/quit       end; so does Ctrl-D
-//text      send a text that begins with a slash
+/why              the candidates for the last reply, with their scores
+/undo             take back your last message and its reply
+/reset            begin a new conversation; the knowledge stays
+/knowledge        show the sentences that replies may draw on, such as a persona
+/knowledge TEXT   add a sentence to them
+/knowledge clear  remove them all
+/save PATH        write the conversation to a JSON Lines file, which must not exist yet
+/help             this list
+/quit             end; so does Ctrl-D
+//text            send a text that begins with a slash
 Ctrl-C ends a reply that takes too long."""
 
 
@@ -62,10 +69,12 @@ def talk(config: ChatConfig) -> None:
     Raises:
         SystemExit: in a pipe, a line could not be answered; the others were.
     """
+    knowledge = [checked_sentence(sentence) for sentence in config.knowledge]
     responder, settings = build_responder(config)
     chat = Chat(
-        Conversation(responder=responder, budget=history_budget(responder)),
+        Conversation(responder=responder, budget=history_budget(responder), knowledge=knowledge),
         settings=settings,
+        unread_knowledge=_unread_knowledge(responder),
         thinking="" if responder.can_stream else f"(choosing among {responder.num_candidates})",
     )
     chat.run()
@@ -79,17 +88,21 @@ def talk_to_itself(config: ChatConfig) -> None:
     if output is not None:
         refuse_to_overwrite(output)
     turns = [checked_message(config.prompt)]
+    knowledge = [checked_sentence(sentence) for sentence in config.knowledge]
     responder, settings = build_responder(config)
     _tell(_models(settings))
+    if knowledge:
+        _tell_if_any(_unread_knowledge(responder))
     _print_turn("prompt> ", turns[0])
-    for response in self_talk(responder, turns[0], num_turns=config.num_turns):
+    replies = self_talk(responder, turns[0], num_turns=config.num_turns, knowledge=knowledge)
+    for response in replies:
         _print_turn(MODEL_LABEL, response.text)
         turns.append(response.text)
     if len(turns) <= config.num_turns:
         _tell(f"Ended after {len(turns) - 1} turns: the model found nothing readable to say.")
     if output is not None:
         roles = [USER, *[MODEL] * (len(turns) - 1)]
-        save_conversation(output, turns, roles=roles, settings=settings)
+        save_conversation(output, turns, roles=roles, settings=settings, knowledge=knowledge)
         _tell(f"Wrote {output}")
 
 
@@ -100,6 +113,7 @@ class Chat:
         conversation: what is lengthened.
         settings: how replies are made, for saved files.
         thinking: shown on a terminal until a reply begins.
+        unread_knowledge: said once, when there is knowledge; "" where the model reads it.
 
     Attributes:
         is_terminal: whether somebody sits there; else lines come from a script.
@@ -107,17 +121,24 @@ class Chat:
     """
 
     def __init__(
-        self, conversation: Conversation, *, settings: dict[str, Any], thinking: str
+        self,
+        conversation: Conversation,
+        *,
+        settings: dict[str, Any],
+        thinking: str,
+        unread_knowledge: str,
     ) -> None:
         self.is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
         self.num_refused = 0
         self._conversation = conversation
         self._settings = settings
         self._thinking = thinking
+        self._unread_knowledge = unread_knowledge
         self._commands: dict[str, Callable[[str], None]] = {
             "/why": self._why,
             "/undo": self._undo,
             "/reset": self._reset,
+            "/knowledge": self._knowledge,
             "/save": self._save,
             "/help": lambda _: _tell(HELP),
         }
@@ -125,6 +146,8 @@ class Chat:
     def run(self) -> None:
         """Answer line after line until the input ends or says /quit."""
         _tell(_models(self._settings))
+        if self._conversation.knowledge:
+            self._tell_what_is_not_read()
         if self.is_terminal:
             _tell("It says what people say where it learned: it may be false, rude or hurtful.")
             _tell("/help lists the commands; Ctrl-D ends.")
@@ -162,7 +185,7 @@ class Chat:
 
     def _obey(self, text: str, line: str) -> None:
         name, blank, _ = text.partition(" ")
-        if blank and name != "/save" and name in (_QUIT, *self._commands):
+        if blank and name not in _WITH_ARGUMENT and name in (_QUIT, *self._commands):
             raise UserError(f"{name} takes nothing behind it")
         command = self._commands.get(name)
         if command is None:
@@ -207,6 +230,27 @@ class Chat:
         self._conversation.reset()
         _tell("A new conversation.")
 
+    def _knowledge(self, text: str) -> None:
+        knowledge = self._conversation.knowledge
+        if not text:
+            for number, sentence in enumerate(knowledge, start=1):
+                _tell(hanging(f"{number:>4}  ", sentence))
+            if not knowledge:
+                _tell("No knowledge yet; /knowledge TEXT adds a sentence.")
+            return
+        sentence = checked_sentence(text)
+        if sentence == _CLEAR:
+            knowledge.clear()
+            _tell("No knowledge any more.")
+            return
+        knowledge.append(sentence)
+        _tell(f"Sentence {len(knowledge)} of the knowledge: {sentence}")
+        self._tell_what_is_not_read()
+
+    def _tell_what_is_not_read(self) -> None:
+        _tell_if_any(self._unread_knowledge)
+        self._unread_knowledge = ""
+
     def _save(self, path: str) -> None:
         if not path:
             raise UserError("/save needs the path of a file that does not exist yet")
@@ -217,6 +261,7 @@ class Chat:
                 conversation.turns,
                 roles=conversation.roles,
                 settings=self._settings,
+                knowledge=conversation.knowledge,
             )
         except (ValueError, RuntimeError) as error:  # a zero byte, ~ of nobody
             raise UserError(f"{path[:200]}: expected the path of a file ({error})") from error
@@ -232,6 +277,21 @@ def _print_turn(label: str, text: str) -> None:
 def _models(settings: dict[str, Any]) -> str:
     backward = settings.get("backward_model")
     return f"Forward model {settings['model']}" + (f", backward {backward}" if backward else "")
+
+
+def _unread_knowledge(responder: AnyResponder) -> str:
+    """What to say of knowledge to a model that reads none; "" for one that does."""
+    if responder.reads_knowledge:
+        return ""
+    return (
+        f"The knowledge is not read: {responder.forward.name} takes none, so replies do not depend "
+        "on it; name a PLATO that takes some by --model. This is said once."
+    )
+
+
+def _tell_if_any(text: str) -> None:
+    if text:
+        _tell(text)
 
 
 def _tell(text: str) -> None:

@@ -17,6 +17,9 @@ class ChatConfig(ResponderConfig):
     """First turn of a conversation of the model with itself."""
     num_turns: int = 10
     """Turns that the model adds to the prompt when it talks to itself."""
+    knowledge: tuple[str, ...] = ()
+    """Sentences that the replies may draw on, such as a persona or a caption; a PLATO reads them.
+    /knowledge shows and changes them."""
     output: str = ""
     """JSON Lines file for the transcript of --self, with its settings and seed; empty prints it
     only. In a conversation with you, /save writes such a file."""
@@ -24,6 +27,12 @@ class ChatConfig(ResponderConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.num_turns >= 1, "num_turns must be >= 1")
+        cleaned = [clean_turn(sentence) for sentence in self.knowledge]
+        if not all(cleaned):
+            raise ValueError(
+                "knowledge: expected text in every sentence, found nothing readable in sentence "
+                f"{cleaned.index('') + 1} of {len(cleaned)}; remove or mend it"
+            )
         if self.self:
             require(bool(clean_turn(self.prompt)), "--self needs a --prompt of readable text")
         else:

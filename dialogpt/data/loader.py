@@ -97,7 +97,7 @@ def _end_all_workers() -> None:
         loader.end_workers()
 
 
-# Python ends child processes by SIGTERM, which these ignore, and then waits for them: for ever, where
+# Python ends child processes by SIGTERM, which these ignore, and then waits for them: for ever if
 # something still refers to a loader at the end, such as a traceback.
 atexit.register(_end_all_workers)
 

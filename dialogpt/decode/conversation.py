@@ -1,8 +1,8 @@
 """A conversation: a plain list of turns, which the user and the model lengthen by turns.
 
-What replies keeps no state. A reply depends on the turns, the settings and the seed alone: the
-number of turns before it takes the place of a context's position in a file. So the same turns with
-the same seed give the same conversation, also after /undo or /reset.
+What replies keeps no state. A reply depends on the turns, the knowledge, the settings and the seed
+alone: the number of turns before it takes the place of a context's position in a file. So the same
+turns with the same seed give the same conversation, also after /undo or /reset.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dialogpt.command_line import UserError
+from dialogpt.decode.context_formats import GivenContext
 from dialogpt.decode.response import AnyResponder, Response
 from dialogpt.records import write_text
 from dialogpt.text import clean_turn
@@ -26,7 +27,7 @@ class Replies(Protocol):
 
     def respond(
         self,
-        turns: Sequence[str],
+        turns: GivenContext,
         *,
         context_index: int = 0,
         on_text: Callable[[str], None] | None = None,
@@ -41,10 +42,12 @@ class HistoryBudget:
 
     Attributes:
         num_tokens: most tokens of all turns together, their ends included.
-        count_tokens: the tokens of one cleaned turn, its end included.
+        num_message_tokens: most tokens of one turn, without its end.
+        count_tokens: the tokens of one cleaned turn, without its end.
     """
 
     num_tokens: int
+    num_message_tokens: int
     count_tokens: Callable[[str], int]
 
 
@@ -53,7 +56,8 @@ def history_budget(responder: AnyResponder) -> HistoryBudget:
     tokenizer = responder.forward.tokenizer
     return HistoryBudget(
         num_tokens=responder.context_budget,
-        count_tokens=lambda turn: len(tokenizer.encode_batch([turn])[0]) + 1,
+        num_message_tokens=responder.message_budget,
+        count_tokens=lambda turn: len(tokenizer.encode_batch([turn])[0]),
     )
 
 
@@ -65,11 +69,13 @@ class Conversation:
         responder: what replies.
         budget: how much of the turns it reads.
         turns: cleaned texts, oldest first; the user's and the model's in turn, the user's first.
+        knowledge: cleaned sentences that replies may draw on; neither a turn nor part of one.
     """
 
     responder: Replies
     budget: HistoryBudget
     turns: list[str] = field(default_factory=list)
+    knowledge: list[str] = field(default_factory=list)
     _responses: dict[int, Response] = field(default_factory=dict)
     # By the number of turns with the reply; contexts left out, or each would hold all turns again.
     _said_that_turns_drop: bool = False
@@ -99,31 +105,42 @@ class Conversation:
             UserError: the message is too long or holds nothing readable, or the reply does not.
         """
         turns = [*self.turns, checked_message(message)]
-        response = self.responder.respond(turns, context_index=len(turns), on_text=on_text)
+        response = self.responder.respond(
+            GivenContext(turns=tuple(turns), knowledge=tuple(self.knowledge)),
+            context_index=len(turns),
+            on_text=on_text,
+        )
         if not response.text:
             raise UserError(
                 "the model found nothing readable to say; say it in other words, or try another "
                 "--generation.seed"
             )
-        notices = self._notices(turns[-1], response)
+        notices = self._notices(turns, response)
         turns.append(response.text)
         self._responses[len(turns)] = replace(response, context=())
         self.turns.extend(turns[-2:])  # last and in one step: an interrupt comes before or after
         return response, notices
 
-    def _notices(self, message: str, response: Response) -> list[str]:
+    def _notices(self, turns: list[str], response: Response) -> list[str]:
         notices = []
-        budget, dropped = self.budget.num_tokens, response.num_turns_dropped
-        num_tokens = self.budget.count_tokens(message)
-        if num_tokens > budget:
+        budget, dropped = self.budget, response.num_turns_dropped
+        num_tokens, most = budget.count_tokens(turns[-1]), budget.num_message_tokens
+        if num_tokens > most:
             notices.append(
-                f"The message has {num_tokens} tokens; the model read the last {budget} of them."
+                f"The message has {num_tokens} tokens; the model read the last {most} of them."
             )
         if dropped and not self._said_that_turns_drop:
             self._said_that_turns_drop = True
+            # A model may also have a limit of turns: what it left out would have had room.
+            sizes = [min(budget.count_tokens(turn), most) + 1 for turn in turns[dropped - 1 :]]
+            limit = (
+                f"{budget.num_tokens} tokens"
+                if sum(sizes) > budget.num_tokens
+                else f"{len(turns) - dropped} turns"
+            )
             oldest = "oldest turn does" if dropped == 1 else f"{dropped} oldest turns do"
             notices.append(
-                f"The {oldest} not fit any more into the {budget} tokens that the model reads of a "
+                f"The {oldest} not fit any more into the {limit} that the model reads of a "
                 "conversation; from now on it forgets the beginning. This is said once."
             )
         return notices
@@ -142,7 +159,7 @@ class Conversation:
         return message
 
     def reset(self) -> None:
-        """Begin again with no turns."""
+        """Begin again with no turns; the knowledge stays."""
         self.turns.clear()
         self._responses.clear()
         self._said_that_turns_drop = False
@@ -164,7 +181,26 @@ def checked_message(message: str) -> str:
     return cleaned
 
 
-def self_talk(responder: Replies, prompt: str, *, num_turns: int) -> Iterator[Response]:
+def checked_sentence(sentence: str) -> str:
+    """The cleaned text of a sentence of knowledge.
+
+    Raises:
+        UserError: nothing in it is readable, or it has more than LONGEST_MESSAGE characters.
+    """
+    if len(sentence) > LONGEST_MESSAGE:
+        raise UserError(
+            f"expected a sentence of knowledge of at most {LONGEST_MESSAGE:,} characters, found "
+            "more; give it in parts"
+        )
+    cleaned = clean_turn(sentence)
+    if not cleaned:
+        raise UserError("expected a sentence of knowledge, found nothing readable; none was added")
+    return cleaned
+
+
+def self_talk(
+    responder: Replies, prompt: str, *, num_turns: int, knowledge: Sequence[str] = ()
+) -> Iterator[Response]:
     """The model's replies to the prompt, then to its own last turn, and so on.
 
     Table 6 of DialoGPT, arXiv:1911.00536. It ends early if a reply holds nothing readable.
@@ -173,10 +209,12 @@ def self_talk(responder: Replies, prompt: str, *, num_turns: int) -> Iterator[Re
         responder: what replies.
         prompt: the first turn.
         num_turns: most replies.
+        knowledge: sentences that every reply may draw on.
     """
     turns = [checked_message(prompt)]
     while len(turns) <= num_turns:
-        response = responder.respond(turns, context_index=len(turns))
+        context = GivenContext(turns=tuple(turns), knowledge=tuple(knowledge))
+        response = responder.respond(context, context_index=len(turns))
         if not response.text:
             return
         turns.append(response.text)
@@ -184,7 +222,12 @@ def self_talk(responder: Replies, prompt: str, *, num_turns: int) -> Iterator[Re
 
 
 def save_conversation(
-    path: Path, turns: Sequence[str], *, roles: Sequence[str], settings: dict[str, Any]
+    path: Path,
+    turns: Sequence[str],
+    *,
+    roles: Sequence[str],
+    settings: dict[str, Any],
+    knowledge: Sequence[str] = (),
 ) -> None:
     """Write a conversation as a line of JSON, which `python -m dialogpt.decode --contexts` reads.
 
@@ -193,6 +236,7 @@ def save_conversation(
         turns: what was said, oldest first; at least one.
         roles: who said it, one a turn.
         settings: how the replies were made.
+        knowledge: sentences that replies may draw on.
 
     Raises:
         UserError: there are no turns, or there is such a file already.
@@ -203,5 +247,6 @@ def save_conversation(
     if path.exists():
         raise UserError(f"{path}: exists already; name another file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = {"turns": list(turns), "roles": list(roles), "settings": settings}
+    known = {"knowledge": list(knowledge)} if knowledge else {}
+    record = {"turns": list(turns), "roles": list(roles), **known, "settings": settings}
     write_text(path, json.dumps(record, ensure_ascii=False) + "\n")

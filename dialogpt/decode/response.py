@@ -117,6 +117,11 @@ class AnyResponder(ABC):
         """Most tokens of a context that the model reads, ends of turns included."""
 
     @property
+    def message_budget(self) -> int:
+        """Most tokens of the last turn that the model reads, without its end: its last ones."""
+        return self.context_budget - 1
+
+    @property
     def num_latents(self) -> int:
         """Values of the model's latent variable; 0 without one."""
         return 0

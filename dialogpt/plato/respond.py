@@ -33,6 +33,11 @@ class PlatoResponder(AnyResponder):
         return self.forward.model.config.sequence.max_context_tokens
 
     @property
+    def message_budget(self) -> int:
+        """Every utterance is cut to its last tokens, before the context is."""
+        return min(self.forward.model.config.sequence.max_turn_tokens, self.context_budget - 1)
+
+    @property
     def num_latents(self) -> int:
         """Each has its say."""
         return self.forward.engine.num_latents

@@ -106,6 +106,9 @@ def test_an_unknown_command_is_named_and_never_sent(chat: Run) -> None:
     assert record_of(Path("slash.jsonl"))["turns"] == ["/shrug", out.strip()]
     for command in ("/why", "/undo", "/reset", "/save PATH", "/quit", "//text", "Ctrl-C"):
         assert command in err
+    assert "/reset            begin a new conversation; the knowledge stays\n" in err
+    for command in ("/knowledge  ", "/knowledge TEXT  ", "/knowledge clear  "):
+        assert f"\n{command}" in err
 
 
 def test_a_command_with_words_behind_it_does_nothing(chat: Run) -> None:

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,13 +11,15 @@ from support_decode import save_model_folder
 from dialogpt.command_line import UserError
 from dialogpt.config.chat import ChatConfig
 from dialogpt.config.decoding import GenerationConfig
-from dialogpt.decode.contexts import read_contexts
+from dialogpt.decode.context_formats import GivenContext
+from dialogpt.decode.contexts import read_contexts, read_given_contexts
 from dialogpt.decode.conversation import (
     LONGEST_MESSAGE,
     MODEL,
     USER,
     Conversation,
     HistoryBudget,
+    checked_sentence,
     history_budget,
     save_conversation,
     self_talk,
@@ -27,7 +29,7 @@ from dialogpt.decode.response import Response
 from dialogpt.records import Hypothesis
 from dialogpt.text import clean_turn
 
-WIDE = HistoryBudget(num_tokens=1000, count_tokens=len)
+WIDE = HistoryBudget(num_tokens=1000, num_message_tokens=1000, count_tokens=len)
 
 
 @dataclass
@@ -36,25 +38,30 @@ class Echo:
 
     failure: BaseException | None = None
     empty_from: int = 1000
+    num_turns_read: int = 1000
     asked: list[tuple[list[str], int]] = field(default_factory=list)
+    known: list[tuple[str, ...]] = field(default_factory=list)
 
     def respond(
         self,
-        turns: Sequence[str],
+        turns: GivenContext,
         *,
         context_index: int = 0,
         on_text: Callable[[str], None] | None = None,
     ) -> Response:
-        self.asked.append((list(turns), context_index))
+        said = turns.turns
+        self.asked.append((list(said), context_index))
+        self.known.append(turns.knowledge)
         if on_text is not None:
             on_text("so f")
             on_text("so far")
         if self.failure is not None:
             raise self.failure
-        text = f"{len(turns)}: {turns[-1]}" if len(turns) < self.empty_from else ""
+        text = f"{len(said)}: {said[-1]}" if len(said) < self.empty_from else ""
         scores = {"forward_log_prob": -1.0, "score": -1.0}
         hypothesis = Hypothesis(text=text, token_ids=[1], finished=True, scores=scores)
-        return Response(context=tuple(turns), hypotheses=[hypothesis], num_turns_dropped=0)
+        dropped = max(0, len(said) - self.num_turns_read)
+        return Response(context=said, hypotheses=[hypothesis], num_turns_dropped=dropped)
 
 
 @pytest.fixture(scope="module")
@@ -146,11 +153,38 @@ def test_what_cannot_be_sent_is_refused_before_the_model_is_asked() -> None:
 
 
 def test_a_message_longer_than_what_the_model_reads_is_named_with_its_size() -> None:
-    budget = HistoryBudget(num_tokens=4, count_tokens=len)
+    budget = HistoryBudget(num_tokens=9, num_message_tokens=4, count_tokens=len)
     conversation = Conversation(responder=Echo(), budget=budget)
     assert conversation.say("four")[1] == []
     (notice,) = conversation.say("fives")[1]
     assert notice == "The message has 5 tokens; the model read the last 4 of them."
+
+
+@pytest.mark.parametrize(
+    ("num_tokens", "most", "limit"),
+    [
+        (100, 4, "3 turns"),  # all that is read: a turn more would have had room
+        (20, 4, "3 turns"),  # four turns of 4 tokens, each with its end
+        (19, 4, "19 tokens"),
+        (20, 5, "20 tokens"),  # four turns of 5
+    ],
+)
+def test_what_keeps_the_oldest_turns_out_is_named(num_tokens: int, most: int, limit: str) -> None:
+    budget = HistoryBudget(num_tokens=num_tokens, num_message_tokens=most, count_tokens=len)
+    conversation = Conversation(responder=Echo(num_turns_read=3), budget=budget)
+    said = [
+        [notice for notice in conversation.say("fives")[1] if "message has" not in notice]
+        for _ in range(4)
+    ]
+    assert said == [
+        [],
+        [],
+        [
+            f"The 2 oldest turns do not fit any more into the {limit} that the model reads of a "
+            "conversation; from now on it forgets the beginning. This is said once."
+        ],
+        [],
+    ]
 
 
 def test_undo_goes_back_by_a_message_and_its_reply() -> None:
@@ -193,14 +227,15 @@ def test_the_model_reads_the_most_whole_turns_that_fit_and_it_is_said_once_that_
         assert conversation.turns == [*before, clean_turn(message), response.text]
         sizes = [
             1 + len(ids) for ids in responder.forward.tokenizer.encode_batch(conversation.turns)
-        ][:-1]
+        ][:-1]  # each with its end
         dropped = response.num_turns_dropped
         assert sum(sizes[dropped:]) <= room or dropped == len(sizes) - 1
         assert dropped == 0 or sum(sizes[dropped - 1 :]) > room
         said = [notice for notice in notices if "not fit any more" in notice]
         assert len(said) == (1 if dropped and not times_said else 0)
         times_said += len(said)
-        too_long = [notice for notice in notices if f"the model read the last {room}" in notice]
+        read = f"has {sizes[-1] - 1} tokens; the model read the last {room - 1} of"
+        too_long = [notice for notice in notices if read in notice]
         assert len(too_long) == (1 if sizes[-1] > room else 0)
 
 
@@ -254,3 +289,42 @@ def test_talking_to_itself_each_reply_answers_all_turns_before_it() -> None:
 def test_talking_to_itself_ends_when_nothing_readable_is_said() -> None:
     replies = list(self_talk(Echo(empty_from=3), "hi", num_turns=9))
     assert len(replies) == 2
+
+
+KNOWN = ["i like tea.", "i have a dog."]
+
+
+def test_every_reply_may_draw_on_the_knowledge_which_is_no_turn_and_outlives_a_reset() -> None:
+    echo = Echo()
+    conversation = Conversation(responder=echo, budget=WIDE, knowledge=KNOWN[:1])
+    conversation.say("hello")
+    conversation.knowledge.append(KNOWN[1])
+    conversation.say("again")
+    conversation.undo()
+    conversation.reset()
+    conversation.say("hello")
+    assert echo.known == [("i like tea.",), tuple(KNOWN), tuple(KNOWN)]
+    assert [turns for turns, _ in echo.asked][::2] == [["hello"], ["hello"]]
+    echo = Echo()
+    assert len(list(self_talk(echo, "hi", num_turns=2, knowledge=KNOWN))) == 2
+    assert echo.known == [tuple(KNOWN)] * 2
+
+
+def test_a_sentence_of_knowledge_is_cleaned_as_a_turn_is_and_an_empty_one_refused() -> None:
+    assert checked_sentence("  i\x1b[31m like \n tea. ") == "i[31m like tea."
+    for sentence in ("", " \t", "\x00\u200b"):
+        with pytest.raises(UserError, match="a sentence of knowledge, found nothing readable"):
+            checked_sentence(sentence)
+    assert checked_sentence("x" * LONGEST_MESSAGE)
+    with pytest.raises(UserError, match="a sentence of knowledge of at most 10,000 characters"):
+        checked_sentence("x" * (LONGEST_MESSAGE + 1))
+
+
+def test_saved_knowledge_is_read_back_with_the_turns(tmp_path: Path) -> None:
+    path = tmp_path / "chat.jsonl"
+    save_conversation(path, ["a", "b"], roles=[USER, MODEL], settings={}, knowledge=KNOWN)
+    (context,) = read_given_contexts(str(path))
+    assert context == GivenContext(turns=("a", "b"), knowledge=tuple(KNOWN))
+    without = tmp_path / "without.jsonl"
+    save_conversation(without, ["a", "b"], roles=[USER, MODEL], settings={})
+    assert set(json.loads(without.read_text(encoding="utf-8"))) == {"turns", "roles", "settings"}
