@@ -176,8 +176,8 @@ class ShardReader:
                 )
             except lmdb.Error as error:
                 raise UserError(
-                    f"{self._database}: cannot be opened ({error}); unless it is open in "
-                    "this process already, it is damaged: write the shards again"
+                    f"{self._database}: damaged ({error}); unless it is open in "
+                    "this process already, write the shards again"
                 ) from error
         try:
             with self._environment.begin(buffers=True) as transaction:
