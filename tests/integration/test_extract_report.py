@@ -175,6 +175,15 @@ def quantile_row(values: list[int]) -> list[str]:
     ]
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures are painted and not drawn, which is most of a page's time: where text is looked at."""
+    monkeypatch.setattr("data_prep.reporting.drawing.inline_svg", lambda *_: "")
+    monkeypatch.setattr(
+        "matplotlib.figure.Figure.savefig", lambda _, path, **__: path.write_bytes(b"")
+    )
+
+
 def test_the_funnel_is_the_table_of_counts(page, extracted):
     counts = counts_of(extracted)["total"]
     for kind, whole in (("comments", "comments_read"), ("paths", "paths")):
@@ -334,6 +343,7 @@ def test_a_folder_without_a_dialogue_has_a_page_all_the_same(tmp_path):
     assert page.rows("Splits and test set")["train"] == ["0", "0 %"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", OPTIONAL_FILES)
 def test_without_an_optional_file_the_page_says_that_it_is_not_there(name, extracted, tmp_path):
     folder = tmp_path / "folder"
@@ -343,6 +353,7 @@ def test_without_an_optional_file_the_page_says_that_it_is_not_there(name, extra
     assert "Tokens were not counted" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_dialogues_alone_are_enough(extracted, tmp_path):
     shutil.copytree(extracted / "dialogues", tmp_path / "folder" / "dialogues")
     page = Page(page_of(tmp_path / "folder", tmp_path / "report", "--num_examples", "0"))
@@ -352,6 +363,7 @@ def test_dialogues_alone_are_enough(extracted, tmp_path):
     assert "what was read and dropped is not known" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_import_has_a_page_without_months(tmp_path):
     lines = [f"Hi number {n} ! __eou__ Hello there , <b>{n}</b> . __eou__\n" for n in range(20)]
     for split in ("train", "valid", "test"):
@@ -366,6 +378,7 @@ def test_an_import_has_a_page_without_months(tmp_path):
     assert "Hello there, <b>" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sample_is_said_to_be_one_and_estimates_its_words(extracted, tmp_path):
     page = Page(page_of(extracted, tmp_path / "report", "--max_rows", "50"))
     total = len(rows_of(extracted))
@@ -376,6 +389,7 @@ def test_a_sample_is_said_to_be_one_and_estimates_its_words(extracted, tmp_path)
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_damage_and_unusable_lines_are_named(extracted, tmp_path):
     folder = tmp_path / "folder"
     shutil.copytree(extracted, folder, ignore=shutil.ignore_patterns("work"))
@@ -388,6 +402,7 @@ def test_damage_and_unusable_lines_are_named(extracted, tmp_path):
     assert f'RC_2015-01:{last_line}: {{"id": <script>' in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_counts_that_do_not_belong_to_the_dialogues_are_a_warning(extracted, tmp_path):
     folder = tmp_path / "folder"
     shutil.copytree(extracted, folder, ignore=shutil.ignore_patterns("work", "part-00000.parquet"))

@@ -80,9 +80,9 @@ def results(folder, name):
     return json.loads((folder / name / "results.json").read_text())
 
 
-# Ten times the steps that the recipe's max_epochs allows. Sweeps share the run of rate 0.01, which
+# Five times the steps that the recipe's max_epochs allows. Sweeps share the run of rate 0.01, which
 # one of them trains unbroken and another one is stopped in.
-STEPS = ["--max_steps", "240", "--validation.every_steps", "1000", "--checkpoint.every_steps", "10"]
+STEPS = ["--max_steps", "120", "--validation.every_steps", "1000", "--checkpoint.every_steps", "10"]
 NARROW = ["--learning_rates", "0.01", "0.03", *STEPS]
 GRID = ["--learning_rates", "0.01", "0.03", "1e30", *STEPS]
 BROKEN = ["--learning_rates", "0.01", "1e30", *STEPS]
@@ -141,7 +141,7 @@ def test_the_numbers_are_those_of_the_runs(folder, swept):
     for run in results(folder, "swept")["runs"][:2]:
         records = read_metrics(folder / "swept" / f"lr-{run['learning_rate']}-seed-0")
         valid = {r["step"]: r["loss"] for r in records if r["kind"] == "valid"}
-        assert list(valid) == list(range(0, 241, 24))  # ten times
+        assert list(valid) == list(range(0, 121, 12))  # ten times
         assert run["start_loss"] == valid.pop(0)
         assert run["best_loss"] == min(valid.values()) == valid[run["best_step"]]
         assert run["train_loss"] == [r["loss"] for r in records if r["kind"] == "train"][-1]

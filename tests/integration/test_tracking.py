@@ -244,6 +244,7 @@ init = lambda project, **options: Run()
 """
 
 
+@pytest.mark.slow
 def test_of_two_ranks_the_first_alone_is_tracked(folder, monkeypatch, tmp_path):
     """Through accelerate's own class for trackio, over a package of that name in the folder."""
     (tmp_path / "trackio.py").write_text(FAKE_TRACKIO, encoding="utf-8")

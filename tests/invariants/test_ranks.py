@@ -136,6 +136,7 @@ def test_every_rank_keeps_its_own_generators(runs, name):
     assert not torch.equal(states[0]["torch_cpu"], states[1]["torch_cpu"])
 
 
+@pytest.mark.slow
 def test_a_machine_that_dies_ends_the_other_with_a_message(tmp_path):
     shards = write_shards(tmp_path / "shards")
     settings = merged(tiny_settings(shards, tmp_path / "run"), {"max_epochs": 1000})
