@@ -177,7 +177,7 @@ def quantile_row(values: list[int]) -> list[str]:
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    """Figures are painted and not drawn, which is most of a page's time: where text is looked at."""
+    """Figures are painted and not drawn, which takes most of the time: for tests of the text."""
     monkeypatch.setattr("data_prep.reporting.drawing.inline_svg", lambda *_: "")
     monkeypatch.setattr(
         "matplotlib.figure.Figure.savefig", lambda _, path, **__: path.write_bytes(b"")
