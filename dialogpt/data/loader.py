@@ -3,7 +3,6 @@
 import atexit
 import os
 import signal
-import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -66,12 +65,12 @@ class BatchLoader(Generic[BatchType]):
             # that would change dropout when a run goes on in the middle of an epoch.
             generator=torch.Generator(),
         )
-        _LOADERS.add(self)
 
     def end_workers(self) -> None:
         """End the processes that read ahead, if there are any; the next epoch starts others."""
+        _WITH_WORKERS.discard(self)
         iterator = self._loader._iterator
-        if iterator is not None and self._loader.num_workers:
+        if iterator is not None:
             iterator._shutdown_workers()  # type: ignore[attr-defined]
             self._loader._iterator = None
 
@@ -81,6 +80,8 @@ class BatchLoader(Generic[BatchType]):
         Raises:
             UserError: what the shards hold cannot be made a batch of.
         """
+        if self._loader.num_workers:
+            _WITH_WORKERS.add(self)
         self._sampler.go_to(epoch, first_step)
         micro_batches = map(_sound, self._loader)
         num_wanted = self.planner.limits.accumulation_steps
@@ -89,17 +90,20 @@ class BatchLoader(Generic[BatchType]):
             yield step
 
 
-_LOADERS: "weakref.WeakSet[BatchLoader[Any]]" = weakref.WeakSet()
+_WITH_WORKERS: set[BatchLoader[Any]] = set()
+"""Loaders whose processes have not been ended."""
 
 
-def _end_all_workers() -> None:
-    for loader in list(_LOADERS):
+def end_all_workers() -> None:
+    """End the processes of all loaders; an epoch that begins later starts others."""
+    for loader in list(_WITH_WORKERS):
         loader.end_workers()
 
 
-# Python ends child processes by SIGTERM, which these ignore, and then waits for them: for ever if
-# something still refers to a loader at the end, such as a traceback.
-atexit.register(_end_all_workers)
+# Not left to garbage collection: the last objects of a traceback go as a cycle, in which the queues
+# close before the workers are told to end. Python would then end them by SIGTERM, which they
+# ignore, and wait for them for ever.
+atexit.register(end_all_workers)
 
 
 # What is wrong with the data comes back from a worker process as a value: torch would put the

@@ -18,6 +18,7 @@ from dialogpt.checkpoint import (
 )
 from dialogpt.command_line import UserError
 from dialogpt.config.training import TrainConfig
+from dialogpt.data.loader import end_all_workers
 from dialogpt.data.manifest import Manifest
 from dialogpt.data.sampler import BatchPlanner
 from dialogpt.distributed import ResolvedPrecision, start_accelerator, wait_for_all_ranks
@@ -83,7 +84,7 @@ def started(config: TrainConfig, resolved: str) -> Iterator[Start]:
         _gone_if_empty(output) if accelerator.is_main_process else nullcontext(),
         sole_use(output) if accelerator.is_main_process else nullcontext(),
     ):
-        yield Start(
+        start = Start(
             resolved=resolved,
             manifests=manifests,
             run_folder=run_folder,
@@ -91,6 +92,10 @@ def started(config: TrainConfig, resolved: str) -> Iterator[Start]:
             precision=precision,
             checkpoint=next(reversed(run_folder.checkpoints()), None),
         )
+        try:
+            yield start
+        finally:
+            end_all_workers()
 
 
 @contextmanager
