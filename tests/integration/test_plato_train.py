@@ -90,6 +90,9 @@ def test_a_run_learns_and_logs_what_the_latent_does(trained):
     assert last["best_perplexity"] < last["marginal_perplexity"] < last["bound_perplexity"]
     assert last["best_perplexity"] <= last["perplexity"]
     assert 0.0 <= last["selection_accuracy"] <= 1.0
+    by_token = last["nll_per_token"] + 0.5 * last["bow_per_token"]
+    by_response = by_token * last["tokens"] / last["responses"] + last["selection_loss"]
+    assert last["loss"] == pytest.approx(by_response)
 
 
 def test_a_page_about_the_run_has_curves_of_the_latent(trained):
@@ -160,15 +163,19 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_metrics(
 ):
     take = PlatoTrainer._take
 
-    def stop_at_seven(self, step):
+    def stop_soon(self, step):
         result = take(self, step)
-        if self._progress.step == 7:
+        if self._progress.step == 5:
             signal.raise_signal(signal.SIGTERM)
         return result
 
-    monkeypatch.setattr(PlatoTrainer, "_take", stop_at_seven)
+    monkeypatch.setattr(PlatoTrainer, "_take", stop_soon)
     output = tmp_path / "whole"
     assert run(shards, output) == 128 + signal.SIGTERM
+    # Between two lines, so that the next one has something to remember.
+    assert max(line["step"] for line in lines(output, "train")) == 6
+    newest = max(path.name for path in (output / "checkpoints").iterdir())
+    assert newest == "step-00000007"
     monkeypatch.undo()
     assert run(shards, output) == 0
     both = [
@@ -369,6 +376,16 @@ def test_a_wrong_description_of_a_model_is_named(trained, tmp_path, name, value,
     kept = {key: value for key, value in described.items() if value is not None}
     (folder / "config.json").write_text(json.dumps(kept))
     with pytest.raises(UserError, match=f"expected a PLATO of this project .*{said}"):
+        load_plato(folder)
+
+
+def test_a_model_folder_of_longer_utterances_than_positions_is_refused(trained, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(trained / "best", folder)
+    described = json.loads((folder / "config.json").read_text())
+    described["sequence"]["max_turn_tokens"] = 64
+    (folder / "config.json").write_text(json.dumps(described))
+    with pytest.raises(UserError, match="at most its 64 positions"):
         load_plato(folder)
 
 

@@ -66,6 +66,7 @@ def test_what_it_computed_is_computed_again(plato, tmp_path, capsys):
     main([*words, "--tokenizer", str(tmp_path / "tokenizer")])
     assert "a PLATO of 3 latents" in capsys.readouterr().out
     found = load_plato(tmp_path / "model")
+    assert found.selects_responses
     made = batch(plato, example(1), example(2))
     with torch.no_grad():
         for name, value in plato(made).items():
@@ -85,3 +86,13 @@ def test_another_tokenizer_is_refused(plato, tmp_path, capsys):
         main([*words, "--tokenizer", str(tmp_path / "tokenizer")])
     assert f"expected the {len(PIECES)} token embeddings" in capsys.readouterr().err
     assert not (tmp_path / "model").exists()
+
+
+def test_a_model_without_a_discriminator_does_not_select(plato, tmp_path):
+    named = as_released(plato)
+    kept = {name: value for name, value in named.items() if "discriminator" not in name}
+    save_file(kept, tmp_path / "plato.safetensors")
+    wordpiece_tokenizer().save(tmp_path / "tokenizer")
+    words = [str(tmp_path / "plato.safetensors"), str(tmp_path / "model")]
+    main([*words, "--tokenizer", str(tmp_path / "tokenizer")])
+    assert not load_plato(tmp_path / "model").selects_responses
