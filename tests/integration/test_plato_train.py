@@ -178,6 +178,10 @@ def test_a_stopped_run_goes_on_to_the_same_weights_and_metrics(
     assert newest == "step-00000007"
     monkeypatch.undo()
     assert run(shards, output) == 0
+    # The next checkpoint remembers step 7, which this process has not made, and step 8.
+    state = json.loads((output / "checkpoints" / "step-00000008" / "state.json").read_text())
+    since_log = state["progress"]["since_log"]
+    assert since_log["latent_sums"][-1] == since_log["loss_counts"]["nll"] > 0
     both = [
         [{k: v for k, v in record.items() if k not in CLOCK} for record in read_metrics(folder)]
         for folder in (output, trained)

@@ -168,7 +168,7 @@ def test_a_scorer_from_the_command_line_ranks_replies_and_is_recorded(tmp_path: 
     [
         (
             "no_such",
-            r"expected one of forward_log_prob, .*coherence \(of a PLATO.*letters, or module.*found 'no_such'",
+            r"one of forward_log_prob, .*coherence \(of a P.*letters, or module.*found 'no_such'",
         ),
         ("no_module:Scorer", "to import no_module:Scorer, found No module named 'no_module'"),
         ("letters_scorer:Absent", "found module 'letters_scorer' has no attribute 'Absent'"),
