@@ -63,14 +63,8 @@ class MeteorMeasure:
         self.problem = ""
         self._sums: list[GroupedSums] = []
         self._program: MeteorProgram | None = None
-        if jar is not None and not jar.is_file():
-            raise UserError(
-                f"--meteor_jar {jar}: expected the file meteor-1.5.jar, found "
-                f"{'a folder' if jar.is_dir() else 'nothing'}; leave the option out to take the "
-                "one of the package pycocoevalcap"
-            )
         try:
-            self._program = MeteorProgram(jar or shipped_jar("meteor", "meteor-1.5.jar"))
+            self._program = start_meteor(jar)
         except UnavailableError as error:
             self.problem = str(error)
 
@@ -178,6 +172,22 @@ class MeteorProgram:
             ) from None
         finally:
             limit.cancel()
+
+
+def start_meteor(jar: Path | None) -> MeteorProgram:
+    """The program of a jar, or of the one in the package pycocoevalcap.
+
+    Raises:
+        UserError: the jar that is named does not exist.
+        UnavailableError: there is no Java, or no jar in a package.
+    """
+    if jar is not None and not jar.is_file():
+        raise UserError(
+            f"--meteor_jar {jar}: expected the file meteor-1.5.jar, found "
+            f"{'a folder' if jar.is_dir() else 'nothing'}; leave the option out to take the "
+            "one of the package pycocoevalcap"
+        )
+    return MeteorProgram(jar or shipped_jar("meteor", "meteor-1.5.jar"))
 
 
 def _request(hypothesis: str, references: Sequence[str]) -> bytes:

@@ -17,9 +17,9 @@ from dialogpt.command_line import UserError
 from dialogpt.config.oracle import OracleConfig
 from dialogpt.evaluation.coco import CocoBleuMeasure, RougeLMeasure
 from dialogpt.evaluation.inputs import Segment, read_segments
-from dialogpt.evaluation.java import UnavailableError, shipped_jar
+from dialogpt.evaluation.java import UnavailableError
 from dialogpt.evaluation.measure import MOST_GROUPS, Chunk, Floats, SummedMetrics
-from dialogpt.evaluation.meteor import MeteorProgram
+from dialogpt.evaluation.meteor import MeteorProgram, start_meteor
 
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +60,9 @@ def choosing(config: OracleConfig) -> Iterator[tuple[Iterator[Choice], str]]:
     try:
         measured = "BLEU-1 to 4, ROUGE-L" + (" and METEOR" if program else "")
         yield _choices(segments, program), measured
+    except UnavailableError as error:
+        # Half of the choices would be made by one rule, half by another.
+        raise UserError(f"METEOR has stopped: {error}; --no_meteor does without it") from error
     finally:
         if program is not None:
             program.close()
@@ -69,11 +72,8 @@ def _meteor(config: OracleConfig) -> MeteorProgram | None:
     """METEOR, or None and a warning where it is not to be had."""
     if not config.meteor:
         return None
-    jar = Path(config.meteor_jar) if config.meteor_jar else None
-    if jar is not None and not jar.is_file():
-        raise UserError(f"--meteor_jar {jar}: expected the file meteor-1.5.jar, found none there")
     try:
-        return MeteorProgram(jar or shipped_jar("meteor", "meteor-1.5.jar"))
+        return start_meteor(Path(config.meteor_jar) if config.meteor_jar else None)
     except UnavailableError as error:
         _logger.warning("warning: without METEOR: %s", error)
         return None

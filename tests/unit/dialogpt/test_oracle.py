@@ -10,8 +10,9 @@ import pytest
 
 from dialogpt.command_line import UserError
 from dialogpt.config.oracle import OracleConfig
-from dialogpt.evaluation import oracle
+from dialogpt.evaluation import meteor, oracle
 from dialogpt.evaluation.coco import CocoBleuMeasure, RougeLMeasure
+from dialogpt.evaluation.java import UnavailableError
 from dialogpt.evaluation.measure import Chunk
 from dialogpt.evaluation.oracle import choosing
 from dialogpt.oracle import write_oracle
@@ -94,10 +95,10 @@ class Meteor:
 
 
 def test_meteor_counts_where_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle, "MeteorProgram", Meteor)
+    monkeypatch.setattr(meteor, "MeteorProgram", Meteor)
     jar = tmp_path / "meteor.jar"
     config = replace(write(tmp_path, [(REFERENCES, CANDIDATES)]), meteor=True, meteor_jar=str(jar))
-    with pytest.raises(UserError, match=r"expected the file meteor-1\.5\.jar, found none"):
+    with pytest.raises(UserError, match=r"expected the file meteor-1\.5\.jar, found nothing"):
         write_oracle(config)
     jar.touch()
     with choosing(config) as (choices, measured):
@@ -107,6 +108,22 @@ def test_meteor_counts_where_it_is_there(tmp_path: Path, monkeypatch: pytest.Mon
     assert choice.place == 0
     expected = 10 + corpus_sum(CANDIDATES[0], REFERENCES)
     assert choice.scores == pytest.approx((expected, expected))
+
+
+def test_a_meteor_that_stops_ends_the_command_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopping(Meteor):
+        def scores(self, *_: object) -> np.ndarray:
+            raise UnavailableError("it ended")
+
+    monkeypatch.setattr(meteor, "MeteorProgram", Stopping)
+    (tmp_path / "meteor.jar").touch()
+    config = write(tmp_path, [(REFERENCES, CANDIDATES)])
+    config = replace(config, meteor=True, meteor_jar=str(tmp_path / "meteor.jar"))
+    with pytest.raises(UserError, match="METEOR has stopped: it ended; --no_meteor"):
+        write_oracle(config)
+    assert not Path(config.output).exists()
 
 
 def test_without_java_a_warning_says_so(
