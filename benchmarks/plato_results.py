@@ -7,7 +7,7 @@
 `run` trains each variant by the project's own command, from the same weights, on the same data and
 as many passes; measures its perplexities on the test split; and replies to the test set by the
 project's presets. `table` prints perplexities and times; `python -m dialogpt.evaluate` scores the
-replies. What it found last stands in docs/results.md. See README.md beside this file.
+replies. Its tables are for docs/results.md. See README.md beside this file.
 """
 
 import argparse

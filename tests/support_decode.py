@@ -13,7 +13,7 @@ import torch
 from tokenizers import pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from dialogpt.checkpoint import CARD_FILE, ModelCard
+from dialogpt.checkpoint import CARD_FILE, untrained_card
 from dialogpt.records import write_json
 from dialogpt.text import TEXT_RULES
 from dialogpt.tokenization import GPT2_EOS, Gpt2Tokenizer
@@ -69,16 +69,9 @@ def save_model_folder(
     model.save_pretrained(folder)
     tokenizer.save(folder)
     if direction is not None:
-        card = ModelCard(
-            direction=direction,
-            max_seq_len=max_seq_len,
-            text_rules=text_rules,
-            tokenizer_kind=tokenizer.kind,
-            tokenizer_fingerprint=tokenizer.fingerprint,
-            eos_id=tokenizer.eos_id,
-            step=1,
-            valid_loss=None,
-        )
+        card = untrained_card(
+            tokenizer, direction=direction, max_seq_len=max_seq_len, text_rules=text_rules
+        ).at(step=1, valid_loss=None)
         write_json(folder / CARD_FILE, asdict(card))
     return folder
 

@@ -20,7 +20,7 @@ from support_train import (
 )
 from transformers import GPT2LMHeadModel
 
-from dialogpt.checkpoint import ModelCard, read_model_card, write_model_folder
+from dialogpt.checkpoint import read_model_card, untrained_card, write_model_folder
 from dialogpt.command_line import UserError, parse_config
 from dialogpt.config.training import ModelConfig, TrainConfig
 from dialogpt.mmi_rl import trainer
@@ -47,16 +47,9 @@ def folder(tmp_path_factory):
             for parameter in model.parameters():
                 if parameter.ndim > 1:
                     parameter.mul_(10.0)
-        card = ModelCard(
-            direction=direction,
-            max_seq_len=32,
-            text_rules=TEXT_RULES,
-            tokenizer_kind=tokenizer.kind,
-            tokenizer_fingerprint=tokenizer.fingerprint,
-            eos_id=tokenizer.eos_id,
-            step=1,
-            valid_loss=None,
-        )
+        card = untrained_card(
+            tokenizer, direction=direction, max_seq_len=32, text_rules=TEXT_RULES
+        ).at(step=1, valid_loss=None)
         write_model_folder(
             folder / direction, model, tokenizer_folder=folder / "shards" / "tokenizer", card=card
         )
