@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -35,6 +36,7 @@ from dialogpt.decode.contexts import encode_contexts
 from dialogpt.plato.model import PlatoModel
 from dialogpt.plato.network import PlatoNetwork, PlatoSizes
 from dialogpt.plato.respond import PlatoResponder, build_plato_responder
+from dialogpt.plato.sequence import Columns
 from dialogpt.records import write_json
 from dialogpt.text import TEXT_RULES
 from dialogpt.wordpiece import BOU, CLS, EOU, MASK, PAD, SEP, UNK, WordPieceTokenizer
@@ -148,50 +150,47 @@ def _measure(
     }
     loaded = ours["ours"].forward
     columns = [loaded.context_columns(c) for c in encode_contexts(loaded.tokenizer, contexts)]
-    programs: dict[str, tuple[Callable[[int], Any], int]] = {}
+    # Each with the contexts it warms up on: ours compiles and records for each shape it meets.
+    programs: list[tuple[str, Callable[[int], Any], int, int]] = []
     for size in options.one_by_one:
         plain = LatentByLatent(loaded, _generation(options), batch=size)
-        programs[f"latents one by one, {size} contexts at once"] = (
-            (lambda number, plain=plain: plain(columns[:number])),
-            1,
-        )
-    for name, responder in ours.items():
+        name = f"latents one by one, {size} contexts at once"
+        programs.append((name, partial(_find, plain, columns), 1, 1))
+    for kind, responder in ours.items():
         for size in options.at_once:
-            programs[f"{name}, {size} contexts at once"] = (
-                (
-                    lambda number, responder=responder, size=size: _respond(
-                        responder, contexts[:number], size
-                    )
-                ),
-                options.rounds,
-            )
+            name = f"{kind}, {size} contexts at once"
+            program = partial(_respond, responder, contexts, size)
+            programs.append((name, program, len(contexts), options.rounds))
     rows = []
-    for name, (program, rounds) in programs.items():
-        # Ours compiles and records for each shape, so it has to see all of them before.
-        warm_up = len(contexts) if rounds > 1 else 1
-        seconds = _times(program, warm_up, len(contexts), rounds, options.device)
+    for name, program, warm_up, rounds in programs:
+        numbers = [warm_up] + [len(contexts)] * rounds
+        seconds = _times(program, numbers, options.device)[1:]
         rows.append({"program": name.replace(" 1 contexts", " 1 context"), "seconds": seconds})
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
 
-def _respond(responder: PlatoResponder, contexts: Sequence[list[str]], size: int) -> None:
-    for start in range(0, len(contexts), size):
-        responder.respond_batch(contexts[start : start + size], first_index=start)
+def _find(plain: LatentByLatent, columns: Sequence[Columns], number: int) -> None:
+    plain(columns[:number])
 
 
-def _times(
-    program: Callable[[int], Any], warm_up: int, contexts: int, rounds: int, device: str
-) -> list[float]:
-    """Seconds of each round, after one for `warm_up` contexts; the device is waited for."""
+def _respond(
+    responder: PlatoResponder, contexts: Sequence[list[str]], size: int, number: int
+) -> None:
+    for start in range(0, number, size):
+        responder.respond_batch(contexts[start : min(start + size, number)], first_index=start)
+
+
+def _times(program: Callable[[int], Any], numbers: Sequence[int], device: str) -> list[float]:
+    """Seconds of each round, of so many contexts; the device is waited for."""
     seconds = []
-    for number in [warm_up] + [contexts] * rounds:
+    for number in numbers:
         started = perf_counter()
         program(number)
         if device == "cuda":
             torch.cuda.synchronize()
         seconds.append(perf_counter() - started)
-    return seconds[1:]
+    return seconds
 
 
 def _write_model(folder: Path, options: argparse.Namespace, *, is_blind: bool) -> None:
