@@ -36,6 +36,13 @@ VARIANTS = {
 """What each variant says to `dialogpt.train` beyond row 3.1 of Table 5."""
 PRESETS = {"beam": "plato_beam", "top_k": "plato"}
 """Replies that are made of each variant, and the preset of configs/decode/ that makes them."""
+WITHOUT_LATENT = {
+    # What the preset's file asks for: the release's mean over tokens.
+    "beam": ("--generation.length_penalty", 1.0),
+    # One, as one latent has. The likeliest of several would be the shortest and dullest.
+    "top_k": ("--generation.num_samples", 1),
+}
+"""What a preset needs beyond its file where no latent speaks."""
 RESULT = "result.json"
 """Perplexities and seconds of a variant; its presence says that the variant is done."""
 
@@ -98,8 +105,7 @@ def _run_variant(variant: str, folder: Path, options: argparse.Namespace) -> Non
             *("dialogpt.decode", "--config", ROOT / "configs" / "decode" / f"{PRESETS[name]}.yaml"),
             *("--model", model, "--contexts", options.contexts, "--output", replies),
             *("--batch_contexts", options.batch_contexts, "--show", 0),
-            # What the preset's file asks for where there is no latent: the release's mean.
-            *(("--generation.length_penalty", 1.0) if (variant, name) == ("none", "beam") else ()),
+            *(WITHOUT_LATENT[name] if variant == "none" else ()),
         )
     perplexities = json.loads(measured.read_text(encoding="utf-8"))
     write_json(folder / RESULT, {"perplexities": perplexities, "seconds": seconds})
