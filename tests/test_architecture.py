@@ -24,6 +24,7 @@ LEVELS = [
     ("dialogpt.export", 6),
     ("dialogpt.latents", 5),
     ("dialogpt.oracle", 5),
+    ("dialogpt.rerank", 5),
     ("dialogpt.responders", 4.7),
     ("dialogpt", 0),
     ("dialogpt.config", 0),
