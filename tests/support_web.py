@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from dialogpt.config.web import WebConfig
+from dialogpt.decode.context_formats import GivenContext
 from dialogpt.decode.response import Response
 from dialogpt.records import Hypothesis
 from dialogpt.web.sliders import Choice, bounds
@@ -42,14 +43,16 @@ class FixedReplies:
         self.texts = texts
         self.asked: list[tuple[tuple[str, ...], int]] = []
         self.choices: list[Choice] = []
+        self.knowledge: list[tuple[str, ...]] = []
 
     def __call__(self, choice: Choice) -> "FixedReplies":
         self.choices.append(choice)
         return self
 
-    def respond(self, turns: Sequence[str], *, context_index: int = 0) -> Response:
-        self.asked.append((tuple(turns), context_index))
-        return response(turns, self.texts)
+    def respond(self, context: GivenContext, *, context_index: int = 0) -> Response:
+        self.asked.append((context.turns, context_index))
+        self.knowledge.append(context.knowledge)
+        return response(context.turns, self.texts)
 
 
 class BlockingReplies(FixedReplies):
@@ -61,13 +64,13 @@ class BlockingReplies(FixedReplies):
         self.released = threading.Event()
         self.num_inside = self.most_inside = 0
 
-    def respond(self, turns: Sequence[str], *, context_index: int = 0) -> Response:
+    def respond(self, context: GivenContext, *, context_index: int = 0) -> Response:
         self.num_inside += 1
         self.most_inside = max(self.most_inside, self.num_inside)
         self.entered.release()
         assert self.released.wait(timeout=30)
         self.num_inside -= 1
-        return super().respond(turns, context_index=context_index)
+        return super().respond(context, context_index=context_index)
 
 
 def choice(config: WebConfig, **changes: float | bool) -> Choice:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dialogpt.config.decoding import ResponderConfig
-from dialogpt.config.shared import require
+from dialogpt.config.shared import require, require_readable
 from dialogpt.text import clean_turn
 
 
@@ -27,12 +27,7 @@ class ChatConfig(ResponderConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.num_turns >= 1, "num_turns must be >= 1")
-        cleaned = [clean_turn(sentence) for sentence in self.knowledge]
-        if not all(cleaned):
-            raise ValueError(
-                "knowledge: expected text in every sentence, found nothing readable in sentence "
-                f"{cleaned.index('') + 1} of {len(cleaned)}; remove or mend it"
-            )
+        require_readable("knowledge", self.knowledge)
         if self.self:
             require(bool(clean_turn(self.prompt)), "--self needs a --prompt of readable text")
         else:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from dialogpt.config.decoding import ResponderConfig
-from dialogpt.config.shared import require
+from dialogpt.config.shared import require, require_readable
 
 MOST_WAITING = 24
 """Each message that waits keeps a thread of the server busy; it has 40."""
@@ -33,12 +33,16 @@ class WebConfig(ResponderConfig):
     trusted_proxy: str = ""
     """Address, or network such as 10.0.0.0/8, of a proxy in front of this server, whose word counts
     on who the client is. Empty: no such word counts."""
+    knowledge: tuple[str, ...] = ()
+    """Sentences that every reply may draw on, such as a persona; a PLATO reads them. The page shows
+    them."""
     transcript: str = ""
     """JSON Lines file that every context and its candidates are appended to; the page says so.
     Empty: nothing that is typed is stored."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_readable("knowledge", self.knowledge)
         require(bool(self.host), "host must not be empty; 0.0.0.0 listens at every address")
         require(0 <= self.port <= 65535, "port must lie in [0, 65535]")
         require(self.max_message_chars >= 1, "max_message_chars must be >= 1")

@@ -90,6 +90,11 @@ def load_page_models(config: WebConfig) -> PageModels:
 
 def _load(config: WebConfig) -> PageModels:
     responder, settings = build_responder(config)
+    if config.knowledge and not responder.reads_knowledge:
+        raise UserError(
+            f"knowledge: {responder.forward.name} takes none, so replies would not depend on it; "
+            "leave it out, or name a PLATO that takes some by --model"
+        )
     mmi = None
     if config.mmi:
         mmi = responder.reranker
@@ -103,5 +108,7 @@ def _load(config: WebConfig) -> PageModels:
         responder=responder,
         mmi=mmi,
         limits=bounds(config, num_latents=responder.num_latents),
-        settings=settings,
+        settings={**settings, "knowledge": list(config.knowledge)}
+        if config.knowledge
+        else settings,
     )

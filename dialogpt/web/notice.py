@@ -1,6 +1,7 @@
 """What the page says about the model and about what happens to what is typed."""
 
 from dialogpt.config.web import WebConfig
+from dialogpt.text import clean_turn
 
 HEADLINE = (
     "This is a statistical model of conversations between people. It may be wrong, rude or "
@@ -14,10 +15,20 @@ def notices(config: WebConfig) -> list[str]:
     return [
         "It continues a conversation with words that are likely there. It does not check facts, "
         "has no memory beyond the turns that fit into its window, and is no one's advice.",
+        *_about_knowledge(config),
         _about_filters(config),
         _about_storage(config),
         f"A message may have {limit:,} characters. At most {config.messages_per_minute} messages "
         "a minute are answered, one at a time.",
+    ]
+
+
+def _about_knowledge(config: WebConfig) -> list[str]:
+    if not config.knowledge:
+        return []
+    return [
+        "The operator has given it sentences to draw on, which are no facts about the model: "
+        + " ".join(f"“{clean_turn(sentence)}”" for sentence in config.knowledge)
     ]
 
 

@@ -3,12 +3,13 @@
 import logging
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dialogpt.command_line import UserError
 from dialogpt.config.web import WebConfig
+from dialogpt.decode.context_formats import GivenContext
 from dialogpt.decode.response import Response
 from dialogpt.text import clean_turn
 from dialogpt.web.limits import ModelGate, RateLimiter, RefusalError
@@ -20,8 +21,8 @@ logger = logging.getLogger(__name__)
 class Replies(Protocol):
     """Whatever replies to turns as `Responder` does."""
 
-    def respond(self, turns: Sequence[str], *, context_index: int = 0) -> Response:
-        """The ranked replies to the turns, oldest first."""
+    def respond(self, turns: GivenContext, *, context_index: int = 0) -> Response:
+        """The ranked replies to a context."""
         ...
 
 
@@ -64,6 +65,7 @@ class Service:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
+        self._knowledge = tuple(map(clean_turn, config.knowledge))
         self._replies = replies
         self._keep = keep
         self._clock = clock
@@ -114,7 +116,8 @@ class Service:
         with self._gate.turn():
             start = self._clock()
             try:
-                response = self._replies(choice).respond(turns, context_index=talk.num_draws)
+                given = GivenContext(turns=turns, knowledge=self._knowledge)
+                response = self._replies(choice).respond(given, context_index=talk.num_draws)
             except UserError as error:
                 logger.error("no reply: %s", error)
                 raise RefusalError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support_decode import save_model_folder
+from support_plato_decode import save_plato_folder
 from support_web import BlockingReplies, FixedReplies, choice, response
 
 from dialogpt.command_line import UserError, as_plain
@@ -18,6 +19,7 @@ from dialogpt.web.talk import Service, Talk
 from dialogpt.web.transcript import transcript_writer
 
 CONFIG = WebConfig(max_message_chars=50, messages_per_minute=5, max_turns=5, max_waiting=1)
+SHORT = GenerationConfig(num_samples=4, max_new_tokens=12)
 
 
 def test_a_talk_grows_by_a_message_and_its_reply_and_forgets_whole_exchanges():
@@ -89,7 +91,7 @@ def test_one_call_at_a_time_reaches_the_model_and_too_many_are_told_so():
 @pytest.mark.parametrize("error", [UserError("secret words"), ValueError("secret words")])
 def test_a_failure_is_one_visitors_and_quotes_nothing(error, caplog):
     class Failing(FixedReplies):
-        def respond(self, turns, *, context_index=0):
+        def respond(self, context, *, context_index=0):
             raise error
 
     service = Service(CONFIG, Failing())
@@ -151,8 +153,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def page_config(pair: Path) -> WebConfig:
-    generation = GenerationConfig(num_samples=4, max_new_tokens=12)
-    return WebConfig(model=str(pair / "forward"), device="cpu", generation=generation)
+    return WebConfig(model=str(pair / "forward"), device="cpu", generation=SHORT)
 
 
 def test_sliders_change_the_reply_and_the_weight_changes_the_score(pair):
@@ -207,3 +208,28 @@ def test_a_backward_model_nobody_asked_for_may_be_unusable(pair, tmp_path, caplo
     assert "without MMI" in caplog.text
     with pytest.raises(UserError, match="backward"):
         load_page_models(replace(config, mmi=True))
+
+
+def test_every_reply_draws_on_the_operators_sentences_and_a_stored_one_says_so(tmp_path):
+    config = WebConfig(knowledge=(" I like\ntea. ", "I have dogs."))
+    replies = FixedReplies(["fine"])
+    service, talk = Service(config, replies), Talk()
+    for _ in range(2):
+        talk, _ = service.answer(talk, "hello", choice(config))
+    assert replies.knowledge == [("I like tea.", "I have dogs.")] * 2
+    assert talk.turns == ("hello", "fine") * 2
+
+    folder = save_plato_folder(tmp_path / "plato")
+    config = replace(config, model=str(folder), device="cpu", generation=SHORT)
+    models = load_page_models(config)
+    assert models.settings_of(choice(models.config))["knowledge"] == list(config.knowledge)
+
+
+def test_sentences_for_a_model_that_reads_none_are_refused(pair):
+    with pytest.raises(UserError, match=r"knowledge: .* takes none"):
+        load_page_models(replace(page_config(pair), knowledge=("I like tea.",)))
+
+
+def test_sentences_without_readable_text_are_refused():
+    with pytest.raises(ValueError, match="nothing readable in sentence 2 of 2"):
+        WebConfig(knowledge=("I like tea.", "\u200b"))

@@ -193,6 +193,10 @@ def test_the_notices_say_what_is_stored_and_filtered_here_and_not_elsewhere():
     stored = " ".join(notices(WebConfig(transcript="talks.jsonl")))
     assert "What you write is stored" in stored
     assert "Nothing you type is stored" not in stored
+    assert "draw on" not in plain
+    given = " ".join(notices(WebConfig(knowledge=("I like\ntea.",))))
+    assert "sentences to draw on" in given
+    assert "I like tea." in given
     filtered = " ".join(notices(WebConfig(filter=FilterConfig(phrases="list.txt"))))
     assert "No filter is a guarantee" in filtered
     assert "candidates that a filter dropped" in filtered  # their texts are logged
