@@ -45,7 +45,8 @@ class ModelCard:
         tokenizer_kind, tokenizer_fingerprint: which tokenizer the ids belong to.
         eos_id: the token that ends a turn.
         step: optimizer steps made.
-        valid_loss: nats per token at the last validation; None without one.
+        valid_loss: what training minimises, at the last validation (of a GPT-2 nats a token);
+            None without one.
         format_version: of this file.
     """
 

@@ -184,8 +184,10 @@ def _results(facts: ModelFacts) -> Iterator[str]:
     records = {int(record["step"]): record for record in run.valid}
     for row_step, names in rows.items():
         record = records.get(row_step, {})
+        # Training on a reward minimises something else; nats a token stand beside it.
+        nll = record.get("human_loss", record.get("loss"))
         yield (
-            f"| {', '.join(names)} | {count(row_step)} | {decimal(record.get('loss'), 4)} | "
+            f"| {', '.join(names)} | {count(row_step)} | {decimal(nll, 4)} | "
             f"{decimal(record.get('perplexity'), 2)} | "
             f"{decimal(record.get('word_perplexity'), 2)} | "
             f"{decimal(record.get('nll_per_char'), 4)} |"

@@ -37,7 +37,7 @@ def model_card(loaded: Loaded) -> Card:
     """The card of a loaded model. A model from elsewhere has fewer lines, and says so."""
     folder = Path(loaded.name)
     card = read_model_card(folder) if folder.is_dir() else None
-    lines = [*_sizes(loaded), *_training(folder, card)]
+    lines = [*_sizes(loaded), *_training(loaded, folder, card)]
     return Card(title=display_name(loaded.name), lines=lines, readme=_readme(folder))
 
 
@@ -90,7 +90,7 @@ def _short_count(number: int) -> str:
     return f"{millions:.1f} million" if millions < 10 else f"{millions:,.0f} million"
 
 
-def _training(folder: Path, card: ModelCard | None) -> list[tuple[str, str]]:
+def _training(loaded: Loaded, folder: Path, card: ModelCard | None) -> list[tuple[str, str]]:
     """Where and how the model was trained, as far as its folder says."""
     if card is None:
         return [("Training", "not known here: the model comes from elsewhere, without our card")]
@@ -98,11 +98,10 @@ def _training(folder: Path, card: ModelCard | None) -> list[tuple[str, str]]:
         ("Trained", f"by this project, {card.step:,} steps"),
         ("Text rules", card.text_rules),
     ]
-    if card.valid_loss is not None:
-        nats = card.valid_loss
-        loss = f"{nats:.3f} nats a token (perplexity {math.exp(min(nats, 700.0)):,.1f})"
-        lines.append(("Loss on held-out dialogues", loss))
     run = _run_settings(folder)
+    if card.valid_loss is not None:
+        loss = _loss(loaded, card.valid_loss, run)
+        lines.append(("Loss on held-out dialogues", loss))
     shards, start = run.get("data.shards"), run.get("model.init")
     if isinstance(shards, str):
         lines.append(("Training data", display_name(shards)))
@@ -110,6 +109,17 @@ def _training(folder: Path, card: ModelCard | None) -> list[tuple[str, str]]:
         words = "random weights" if start == "scratch" else display_name(start)
         lines.append(("Started from", words))
     return lines
+
+
+def _loss(loaded: Loaded, loss: float, run: dict[str, Any]) -> str:
+    """What training minimised; only of nats of a token there is a perplexity."""
+    if "mmi_rl.backward_model" in run:
+        return f"{loss:.3f} (minus the reward of its training)"
+    if isinstance(loaded, LoadedPlato):
+        unit = "token" if run.get("plato.reduction") == "token_mean" else "response"
+        losses = ", all its losses together" if loaded.model.config.num_latents else ""
+        return f"{loss:.3f} nats a {unit}{losses}"
+    return f"{loss:.3f} nats a token (perplexity {math.exp(min(loss, 700.0)):,.1f})"
 
 
 def _run_settings(folder: Path) -> dict[str, Any]:

@@ -115,6 +115,23 @@ def test_tokens_after_the_models_step_are_not_counted(run: Path, tmp_path: Path)
     assert rows[0] == rows[1] != []
 
 
+def test_a_run_that_minimises_a_reward_has_its_nats_a_token_on_the_page(
+    run: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(run, tmp_path / "run", symlinks=True)
+    metrics = moved / "metrics.jsonl"
+    records = [json.loads(line) for line in metrics.read_text().splitlines()]
+    for record in records:
+        if record["kind"] == "valid":
+            record |= {"human_loss": record["loss"] + 1, "loss": 283.5}
+    metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
+    export(moved, tmp_path / "exported")
+    page = (tmp_path / "exported" / "README.md").read_text()
+    last = next(r for r in reversed(records) if r["kind"] == "valid")
+    assert f"{last['human_loss']:.4f}" in page
+    assert "283.5" not in page
+
+
 def test_a_model_folder_and_the_last_model_of_a_run_are_exported_too(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from support_decode import save_model_folder
+from support_decode import save_model_folder, tiny_tokenizer
+from support_plato_decode import save_plato_folder, tiny_plato
 from support_web import HOSTILE_REPLIES, MARKUP, response
 
 from dialogpt.checkpoint import CARD_FILE
-from dialogpt.config.decoding import FilterConfig
+from dialogpt.config.decoding import FilterConfig, GenerationConfig, ResponderConfig
 from dialogpt.config.web import WebConfig
 from dialogpt.decode.filters import FilteredHypothesis, Objection
 from dialogpt.decode.load import load_model
+from dialogpt.responders import build_responder
 from dialogpt.text import clean_turn
 from dialogpt.web import view
 from dialogpt.web.card import Card, display_name, model_card
@@ -163,6 +165,36 @@ def test_the_card_says_what_the_folder_says(tmp_path):
     assert lines["Loss on held-out dialogues"] == "2.000 nats a token (perplexity 7.4)"
     assert lines["Training data"] == "chats/shards"  # not where it lies on the machine
     assert MARKUP in card.readme
+
+
+@pytest.mark.parametrize(
+    ("num_latents", "reduction", "shown"),
+    [
+        (3, "sum", "268.500 nats a response, all its losses together"),
+        (0, "sum", "268.500 nats a response"),
+        (3, "token_mean", "268.500 nats a token, all its losses together"),
+    ],
+)
+def test_a_platos_loss_is_no_perplexity(tmp_path, num_latents, reduction, shown):
+    model = tiny_plato(vocab_size=tiny_tokenizer().vocab_size, num_latents=num_latents)
+    folder = save_plato_folder(tmp_path, model=model)
+    record = json.loads((folder / CARD_FILE).read_text())
+    (folder / CARD_FILE).write_text(json.dumps(record | {"valid_loss": 268.5}))
+    (tmp_path / "config.yaml").write_text(f"plato: {{reduction: {reduction}}}")
+    generation = GenerationConfig(max_new_tokens=12)
+    config = ResponderConfig(model=str(folder), device="cpu", generation=generation)
+    loaded = build_responder(config)[0].forward
+    assert dict(model_card(loaded).lines)["Loss on held-out dialogues"] == shown
+
+
+def test_the_loss_of_training_on_a_reward_is_called_so(tmp_path):
+    best = save_model_folder(tmp_path / "rl" / "best")
+    record = json.loads((best / CARD_FILE).read_text())
+    (best / CARD_FILE).write_text(json.dumps(record | {"valid_loss": 280.25}))
+    (tmp_path / "rl" / "config.yaml").write_text("mmi_rl: {backward_model: runs/backward}")
+    loaded = load_model(str(best), "forward", device=torch.device("cpu"), dtype=torch.float32)
+    shown = dict(model_card(loaded).lines)["Loss on held-out dialogues"]
+    assert shown == "280.250 (minus the reward of its training)"
 
 
 def test_a_model_from_elsewhere_says_that_it_is(tmp_path):
