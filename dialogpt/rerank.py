@@ -8,6 +8,7 @@ from pathlib import Path
 from dialogpt.command_line import UserError, parse_config, refuse_to_overwrite, run_command
 from dialogpt.config.rerank import RerankConfig
 from dialogpt.decode.reranked import reranked
+from dialogpt.records import RecordError
 
 
 def main() -> None:
@@ -34,6 +35,12 @@ def write_reranked(config: RerankConfig) -> None:
     unfinished = output.with_name(output.name + ".unfinished")
     try:
         num_contexts, num_others = _write(config, candidates, unfinished)
+    except UnicodeDecodeError as error:
+        unfinished.unlink()
+        raise RecordError(
+            f"{candidates}: expected UTF-8, found the byte {error.object[error.start]:#04x}; save "
+            "the file as UTF-8"
+        ) from error
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
@@ -46,7 +53,7 @@ def _write(config: RerankConfig, candidates: Path, unfinished: Path) -> tuple[in
     """Number of contexts, and of those whose reply is another one now."""
     num_contexts = num_others = 0
     with (
-        candidates.open(encoding="utf-8") as source,
+        candidates.open(encoding="utf-8-sig") as source,
         unfinished.open("w", encoding="utf-8") as lines,
     ):
         for record, is_other in reranked(

@@ -34,19 +34,15 @@ def best_first(
     A hypothesis without a readable character comes last whatever its score: an empty line is no
     reply. With finished_first, those that max_new_tokens cut come behind those that have an end.
     """
-    return sorted(hypotheses, key=lambda h: rank_key(h, finished_first=finished_first))
-
-
-def rank_key(
-    hypothesis: Hypothesis, *, finished_first: bool
-) -> tuple[bool, bool, float, float, str]:
-    """What sorts hypotheses best first, see `best_first`."""
-    return (
-        not hypothesis.text,
-        finished_first and not hypothesis.finished,
-        -hypothesis.scores[TOTAL],
-        -hypothesis.scores[FORWARD],
-        hypothesis.text,
+    return sorted(
+        hypotheses,
+        key=lambda hypothesis: (
+            not hypothesis.text,
+            finished_first and not hypothesis.finished,
+            -hypothesis.scores[TOTAL],
+            -hypothesis.scores[FORWARD],
+            hypothesis.text,
+        ),
     )
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
-from dialogpt.decode.rerank import TOTAL, rank_key
+from dialogpt.decode.rerank import TOTAL, best_first
 from dialogpt.decode.scorers import FORWARD, LENGTH_NORMALIZED
 from dialogpt.records import Hypothesis, RecordError, json_lines
 
@@ -37,15 +37,12 @@ def reranked(
                 f"{where}: expected candidates under 'hypotheses', as dialogpt.decode writes them "
                 "to a .jsonl file, found none"
             )
-        settings = record.get("settings") or {}
-        by_beams = settings.get("generation", {}).get("method") == "beam"
-        pairs = []
-        for value in found:
-            hypothesis = _hypothesis(value, where, weights, length_penalty)
-            key = rank_key(hypothesis, finished_first=by_beams)
-            pairs.append((key, {**value, "scores": hypothesis.scores}))
-        # By the key alone: of equal ones the first of the file stays first.
-        ordered = [value for _, value in sorted(pairs, key=lambda pair: pair[0])]
+        settings = _section(record, "settings")
+        values = [(_hypothesis(value, where, weights, length_penalty), value) for value in found]
+        by_beams = _section(settings, "generation").get("method") == "beam"
+        ranked = best_first([hypothesis for hypothesis, _ in values], finished_first=by_beams)
+        records = {id(h): {**value, "scores": h.scores} for h, value in values}
+        ordered = [records[id(hypothesis)] for hypothesis in ranked]
         reply = ordered[0]["text"] if ordered else record.get("response", "")
         yield (
             {
@@ -56,6 +53,12 @@ def reranked(
             },
             reply != record.get("response"),
         )
+
+
+def _section(record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What stands under a name; {} where that is no section."""
+    section = record.get(name)
+    return section if isinstance(section, dict) else {}
 
 
 def _hypothesis(

@@ -114,7 +114,7 @@ def _training(loaded: Loaded, folder: Path, card: ModelCard | None) -> list[tupl
 def _loss(loaded: Loaded, loss: float, run: dict[str, Any]) -> str:
     """What training minimised; only of nats of a token there is a perplexity."""
     if "mmi_rl.backward_model" in run:
-        return f"{loss:.3f} (minus the reward of its training)"
+        return f"{loss:.3f} (minus the objective of its training)"
     if isinstance(loaded, LoadedPlato):
         unit = "token" if run.get("plato.reduction") == "token_mean" else "response"
         losses = ", all its losses together" if loaded.model.config.num_latents else ""

@@ -175,6 +175,18 @@ def test_an_output_that_exists_is_kept_and_a_missing_input_is_said(tmp_path: Pat
         write_reranked(config)
 
 
+def test_bytes_that_are_no_text_and_settings_that_are_none_end_in_a_sentence(
+    tmp_path: Path,
+) -> None:
+    config = config_for(tmp_path, record(settings=[1]))
+    write_reranked(config)
+    Path(config.output).unlink()
+    Path(config.candidates).write_bytes(b'{"response": "\xff"}\n')
+    with pytest.raises(RecordError, match="expected UTF-8, found the byte 0xff"):
+        write_reranked(config)
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 @pytest.mark.parametrize("scorers", [{}, {"own": float("inf")}])
 def test_weights_are_finite_and_there(scorers: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="scorers: expected"):

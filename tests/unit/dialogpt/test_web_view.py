@@ -194,7 +194,7 @@ def test_the_loss_of_training_on_a_reward_is_called_so(tmp_path):
     (tmp_path / "rl" / "config.yaml").write_text("mmi_rl: {backward_model: runs/backward}")
     loaded = load_model(str(best), "forward", device=torch.device("cpu"), dtype=torch.float32)
     shown = dict(model_card(loaded).lines)["Loss on held-out dialogues"]
-    assert shown == "280.250 (minus the reward of its training)"
+    assert shown == "280.250 (minus the objective of its training)"
 
 
 def test_a_model_from_elsewhere_says_that_it_is(tmp_path):
