@@ -50,7 +50,8 @@ the same size. Gradients travel once a step (with FSDP after every micro-batch),
 a step is the hardest case. "To one GPU" is the rate
 of all GPUs together against that of one in the same run; the reference reports 1.90 on 2, 3.47 on 4
 and 6.58 on 8. "Not hidden" is the share of the time in which the first GPU exchanges numbers and
-computes nothing.
+computes nothing. "Apart" is the same step where every GPU keeps its gradients: what is missing
+there, against one GPU, is no exchange but cards that are slower than the first, for which all wait.
 
 * **DDP**: every GPU holds the whole model (`configs/accelerate/many_gpus.yaml`).
 * **FSDP**: the GPUs share it (`configs/accelerate/fsdp.yaml`).
@@ -147,12 +148,15 @@ def _measure(options: argparse.Namespace) -> None:
         "tokens_per_second": median(rates),
         "slowest": min(rates),
         "fastest": max(rates),
+        "rounds": rates,
         "num_parameters": program.num_parameters,
         "mean_row": sum(min(MAX_SEQ_LEN, _length(d)) for _, d in dialogues) / len(dialogues),
     }
     if options.device == "cuda":
         result["gib"] = torch.cuda.max_memory_allocated() / 2**30
         result["not_hidden"] = _share_not_hidden(program)
+    if ranks > 1 and options.way == "ddp":
+        result["without_exchange"] = _rate_apart(program, options.steps)
     if int(os.environ["RANK"]) == 0:
         options.worker.write_text(json.dumps(result), encoding="utf-8")
     wait_for_all_ranks()
@@ -172,6 +176,13 @@ def _rate(program: Program, num_steps: int) -> float:
     _all_idle()
     seconds = perf_counter() - started
     return sum_over_ranks([float(tokens)])[0] / seconds
+
+
+def _rate_apart(program: Program, num_steps: int) -> float:
+    """Useful tokens a second where no gradients travel; ranks are then no copies any more."""
+    with program.apart():
+        program.step()
+        return median(_rate(program, num_steps) for _ in range(_ROUNDS))
 
 
 def _all_idle() -> None:
@@ -242,11 +253,12 @@ def _section(size: str, results: list[dict[str, Any]], options: argparse.Namespa
                 f"{rate / one:.2f}" if one else "",
                 f"{rate / one / result['gpus']:.0%}" if one else "",
                 f"{result['not_hidden']:.1%}" if "not_hidden" in result else "",
+                f"{result['without_exchange']:,.0f}" if "without_exchange" in result else "",
                 f"{result['gib']:.1f}" if "gib" in result else "",
             ]
         )
     head = ["GPUs", "tokens a GPU and step", "tokens/s", "to one GPU", "efficiency"]
-    head += ["not hidden", "GiB a GPU"]
+    head += ["not hidden", "tokens/s apart", "GiB a GPU"]
     on_cpu = options.device == "cpu"
     hardware = platform.processor() or "CPU" if on_cpu else torch.cuda.get_device_name()
     source = "of shards" if options.shards else "made up"

@@ -8,6 +8,7 @@ import importlib.util
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,12 @@ class Program:
     Attributes:
         step: makes the next optimizer step; useful tokens in it, without padding.
         num_parameters: of the model.
+        apart: a context in which ranks exchange no gradients.
     """
 
     step: Callable[[], int]
     num_parameters: int
+    apart: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def ours(
@@ -95,7 +98,7 @@ def ours(
         begun.popleft().result()  # as in training: the step before is looked at meanwhile
         return sum(batch.num_tokens for batch in some)
 
-    return Program(step, sum(p.numel() for p in model.parameters()))
+    return Program(step, sum(p.numel() for p in model.parameters()), updater.apart)
 
 
 def transformers_padded(

@@ -1,7 +1,7 @@
 """One optimizer step: count targets, accumulate, look for non-finite numbers, clip, update."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -247,6 +247,19 @@ class Updater:
         totals = [int(total) for total in sum_over_ranks(local)]
         return dict(zip(names, totals, strict=False)), totals[len(names) :]
 
+    def apart(self) -> AbstractContextManager[None]:
+        """In it every rank keeps its gradients, whatever the step; shared models exchange still.
+
+        Without it around them, steps average gradients over ranks. With it, benchmarks tell what
+        that costs.
+        """
+        # Gradients of a shared model travel at once: kept back, they would take the memory that
+        # sharing saves.
+        if is_shared(self._model):
+            return nullcontext()
+        kept_back: AbstractContextManager[None] = self._accelerator.no_sync(self._wrapped)
+        return kept_back
+
     def _accumulate(
         self, micro_batches: Sequence[AnyBatch], counts: dict[str, int]
     ) -> list[dict[str, Tensor]]:
@@ -255,10 +268,8 @@ class Updater:
         local_sums = []
         for position, batch in enumerate(micro_batches):
             is_last = position == len(micro_batches) - 1
-            # Gradients travel once a step, with the last micro-batch. Those of a shared model
-            # travel at once: kept back, they would take the memory that sharing saves.
-            keeps_back = not is_last and not is_shared(self._model)
-            with self._accelerator.no_sync(self._wrapped) if keeps_back else nullcontext():
+            # Gradients travel once a step, with the last micro-batch.
+            with nullcontext() if is_last else self.apart():
                 with self._accelerator.autocast():
                     sums = self._wrapped(batch.to(self._accelerator.device))
                 # Divided by the true number of targets, not a mean of means; times the ranks,
