@@ -33,7 +33,7 @@ from benchmarks.training_programs import FOR_A_CPU, SIZES, Program, ours
 from dialogpt.distributed import num_ranks, sum_over_ranks, wait_for_all_ranks
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
-_WARM_UP_STEPS = 6
+_WARM_UP_STEPS = 12  # of eight batches in turn: so the largest is seen, and recorded
 _ROUNDS = 3
 _BATCHES = 10
 _PROFILED_STEPS = 3
@@ -43,6 +43,7 @@ _FSDP = {
     "FSDP_CPU_RAM_EFFICIENT_LOADING": "false",
 }
 """What `accelerate launch` hands on of configs/accelerate/fsdp.yaml."""
+WAYS = {"ddp": "DDP", "fsdp": "FSDP", "graphs": "CUDA graphs"}
 PREFACE = """## Several GPUs
 
 The packed optimizer step on 1 to n GPUs of one host, each with as many micro-batches of its own, of
@@ -55,6 +56,7 @@ there, against one GPU, is no exchange but cards that are slower than the first,
 
 * **DDP**: every GPU holds the whole model (`configs/accelerate/many_gpus.yaml`).
 * **FSDP**: the GPUs share it (`configs/accelerate/fsdp.yaml`).
+* **CUDA graphs**: as DDP, for few tokens at once; gradients travel when all are there.
 
 ![Tokens a second of several GPUs, to one](images/scaling.png)
 """
@@ -94,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     sizes = [*SIZES, *FOR_A_CPU]
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=sizes, metavar="SIZE")
     parser.add_argument("--gpus", type=int, nargs="+", help="1, 2, 4, 8 as far as there are")
-    parser.add_argument("--way", default="ddp", choices=("ddp", "fsdp"))
+    parser.add_argument("--way", default="ddp", choices=WAYS)
     parser.add_argument("--tokens", type=int, nargs="+", default=[32768], help="of a micro-batch")
     parser.add_argument("--accumulation", type=int, nargs="+", default=[1], help="micro-batches")
     parser.add_argument("--steps", type=int, default=20, help="of each of three rounds")
@@ -120,7 +122,7 @@ def _launch(
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         command += ["--nproc_per_node", str(number), str(Path(__file__).resolve())]
         command += ["--worker", str(answer), "--sizes", size, "--tokens", str(tokens)]
-        command += ["--accumulation", str(accumulation)]
+        command += ["--accumulation", str(accumulation), "--way", options.way]
         command += ["--steps", str(options.steps), "--device", options.device]
         command += ["--shards", str(options.shards.resolve())] if options.shards else []
         subprocess.run(command, env=environment, check=True)
@@ -139,7 +141,13 @@ def _measure(options: argparse.Namespace) -> None:
         dialogues = made_up_dialogues(ranks * _BATCHES * tokens // 100 + 100)
     compiled = options.device == "cuda"
     program = ours(
-        dialogues, size, tokens, layout="packed", compiled=compiled, accumulation=accumulation
+        dialogues,
+        size,
+        tokens,
+        layout="packed",
+        compiled=compiled,
+        accumulation=accumulation,
+        records=options.way == "graphs",
     )
     for _ in range(_WARM_UP_STEPS):
         program.step()
@@ -155,7 +163,7 @@ def _measure(options: argparse.Namespace) -> None:
     if options.device == "cuda":
         result["gib"] = torch.cuda.max_memory_allocated() / 2**30
         result["not_hidden"] = _share_not_hidden(program)
-    if ranks > 1 and options.way == "ddp":
+    if ranks > 1 and options.way != "fsdp":
         result["without_exchange"] = _rate_apart(program, options.steps)
     if int(os.environ["RANK"]) == 0:
         options.worker.write_text(json.dumps(result), encoding="utf-8")
@@ -272,7 +280,7 @@ def _section(size: str, results: list[dict[str, Any]], options: argparse.Namespa
         f"Each rate: median of {_ROUNDS} rounds of {options.steps} steps, lowest and highest in "
         "brackets",
     ]
-    title = f"### {size}, {options.way.upper()}"
+    title = f"### {size}, {WAYS[options.way]}"
     lines = [title, "", f"`{shown_command(sys.argv)}`", "", table(head, rows), ""]
     return "\n".join([*lines, *(f"* {note}" for note in notes)])
 

@@ -7,9 +7,14 @@
 
 import argparse
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.scaling import WAYS
 
 THE_RELEASE = {1: 10_847, 2: 20_645, 4: 37_647, 8: 71_356}
 """GPUs -> tokens a second, as DialoGPT's release reports them for V100s."""
@@ -55,7 +60,7 @@ def speedups(results: list[dict[str, Any]]) -> dict[str, dict[int, float]]:
     rates: dict[str, dict[int, float]] = defaultdict(dict)
     for result in results:
         work = f"{result['accumulation']} x {result['tokens']:,} tokens"
-        name = f"{result['size']}, {result['way'].upper()}, {work}"
+        name = f"{result['size']}, {WAYS[result['way']]}, {work}"
         rates[name][result["gpus"]] = result["tokens_per_second"]
     return {
         name: {gpus: rate / line[1] for gpus, rate in sorted(line.items())}

@@ -1,6 +1,7 @@
 """How fast a training step is: ours, nanoGPT, transformers, and the loop of DialoGPT's release.
 
     python benchmarks/training.py compare --nanogpt CHECKOUT
+    python benchmarks/training.py small --nanogpt CHECKOUT
     python benchmarks/training.py profile --size 345M
     python benchmarks/training.py memory
 
@@ -29,11 +30,15 @@ from benchmarks.report import project_commit, shown_command, table, write_sectio
 from benchmarks.training_data import dialogues_of, made_up_dialogues
 from benchmarks.training_memory import memory_cells
 from benchmarks.training_programs import NAMES, SIZES, Program, build, ours
+from benchmarks.training_small import SMALL_COLUMNS, small_cells, small_ways
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 _WARM_UP_STEPS = 4
 _ROUNDS = 3
 _STEPS_PER_ROUND = 10
+_SMALL_CASES = ("117M:16384", "345M:8192", "762M:4096", "117M:32768", "345M:16384", "762M:8192")
+"""Sizes and tokens at once; the first three are those of the recipes."""
+_STEPS_OF_SMALL = 40
 _BATCHES = 16
 PREFACE = """## Training
 
@@ -58,13 +63,14 @@ def main() -> None:
     if options.shards:
         options.dialogues = dialogues_of(options.shards, 40_000)
     else:
-        options.dialogues = made_up_dialogues(_BATCHES * max(options.tokens) // 100)
+        most = max([*options.tokens, *(int(c.split(":")[1]) for c in options.cases)])
+        options.dialogues = made_up_dialogues(_BATCHES * most // 100)
     options.command(options)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    commands = parser.add_subparsers(required=True, metavar="compare | profile | memory")
+    commands = parser.add_subparsers(required=True, metavar="compare | small | profile | memory")
     comparison = commands.add_parser("compare", help="tokens a second of several programs")
     comparison.add_argument("--nanogpt", type=Path, help="checkout of karpathy/nanoGPT")
     comparison.add_argument("--sizes", nargs="+", default=list(SIZES), choices=SIZES)
@@ -73,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
     comparison.add_argument("--commit", default="", help="what git cannot tell there")
     comparison.add_argument("--json", type=Path, help="also write the numbers here")
     comparison.set_defaults(command=_compare)
+    small = commands.add_parser("small", help="few tokens at once, with CUDA graphs and without")
+    small.add_argument("--nanogpt", type=Path, help="checkout of karpathy/nanoGPT")
+    small.add_argument("--cases", nargs="+", default=_SMALL_CASES, help="SIZE:TOKENS")
+    small.add_argument("--document", type=Path, default=DOCUMENT)
+    small.add_argument("--commit", default="", help="what git cannot tell there")
+    small.set_defaults(command=_small)
     profile = commands.add_parser("profile", help="what the time of our step goes to")
     profile.add_argument("--size", default="117M", choices=SIZES)
     profile.add_argument("--layout", default="packed", choices=("packed", "padded", "tree"))
@@ -82,9 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     memory.add_argument("--document", type=Path, default=DOCUMENT)
     memory.add_argument("--commit", default="", help="what git cannot tell there")
     memory.set_defaults(command=_memory)
-    for command in (comparison, profile, memory):
+    for command in (comparison, small, profile, memory):
         command.add_argument("--shards", type=Path, help="take dialogues from here")
         command.add_argument("--tokens", type=int, nargs="+", default=[32768, 65536])
+    parser.set_defaults(cases=())
     return parser
 
 
@@ -115,14 +128,16 @@ def _compare(options: argparse.Namespace) -> None:
         write_section(options.document, "training", name, text, preface=PREFACE)
 
 
-def _measured(make: Any) -> dict[str, Any]:
+def _measured(
+    make: Any, *, warm_up: int = _WARM_UP_STEPS, steps: int = _STEPS_PER_ROUND
+) -> dict[str, Any]:
     """Tokens a second (median of rounds), and memory; or what went wrong."""
     torch.cuda.reset_peak_memory_stats()
     try:
         program: Program = make()
-        for _ in range(_WARM_UP_STEPS):
+        for _ in range(warm_up):
             program.step()
-        rates = [_rate(program) for _ in range(_ROUNDS)]
+        rates = [_rate(program, steps) for _ in range(_ROUNDS)]
         return {
             "tokens_per_second": median(rates),
             "slowest": min(rates),
@@ -139,10 +154,10 @@ def _measured(make: Any) -> dict[str, Any]:
         torch.cuda.empty_cache()
 
 
-def _rate(program: Program) -> float:
+def _rate(program: Program, steps: int) -> float:
     torch.cuda.synchronize()
     started = perf_counter()
-    tokens = sum(program.step() for _ in range(_STEPS_PER_ROUND))
+    tokens = sum(program.step() for _ in range(steps))
     torch.cuda.synchronize()
     return tokens / (perf_counter() - started)
 
@@ -198,7 +213,7 @@ def _section(
     return "\n".join([*lines, *(f"* {note}" for note in notes)])
 
 
-def _notes(options: argparse.Namespace) -> list[str]:
+def _notes(options: argparse.Namespace, steps: int = _STEPS_PER_ROUND) -> list[str]:
     """What the numbers are of."""
     lengths = [sum(map(len, d.turns)) + len(d.turns) for _, d in options.dialogues]
     lengths = [min(length, 256) for length in lengths]
@@ -210,8 +225,7 @@ def _notes(options: argparse.Namespace) -> list[str]:
         f"Project: commit {options.commit or project_commit()}",
         f"Date: {date.today()}",
         f"Dialogues: {source}, {sum(lengths) / len(lengths):.0f} tokens on average, at most 256",
-        f"Each rate: median of {_ROUNDS} rounds of {_STEPS_PER_ROUND} steps, lowest and highest in "
-        "brackets",
+        f"Each rate: median of {_ROUNDS} rounds of {steps} steps, lowest and highest in brackets",
     ]
 
 
@@ -236,6 +250,22 @@ def _memory(options: argparse.Namespace) -> None:
     lines = ["### Memory, and activation checkpointing", "", f"`{shown_command(sys.argv)}`", ""]
     lines += [table(head, rows), "", *(f"* {note}" for note in _notes(options))]
     write_section(options.document, "training", "memory", "\n".join(lines), preface=PREFACE)
+
+
+def _small(options: argparse.Namespace) -> None:
+    rows = []
+    for size, tokens in (case.split(":") for case in options.cases):
+        ways = small_ways(options.dialogues, size, int(tokens), nanogpt_checkout=options.nanogpt)
+        results = {}
+        for name, make in ways.items():
+            # Of eight batches in turn the largest is seen, and recorded, before time is taken.
+            results[name] = _measured(make, warm_up=12, steps=_STEPS_OF_SMALL)
+            print(json.dumps({"case": f"{size}:{tokens}", "program": name, **results[name]}))
+        rows.append([size, f"{int(tokens):,}", *small_cells(results)])
+    lines = ["### Few tokens at once", "", f"`{shown_command(sys.argv)}`", ""]
+    lines += [table(["model", "tokens at once", *SMALL_COLUMNS], rows), ""]
+    lines += [f"* {note}" for note in _notes(options, _STEPS_OF_SMALL)]
+    write_section(options.document, "training", "small", "\n".join(lines), preface=PREFACE)
 
 
 def _profile(options: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ from dialogpt.data.dataset import IndexedDialogue
 from dialogpt.distributed import start_accelerator
 from dialogpt.models.gpt2 import build_gpt2
 from dialogpt.train.optim import build_optimizer
+from dialogpt.train.recorded import record_graph
 from dialogpt.train.sharding import place_model
 from dialogpt.train.step import Updater
 
@@ -57,12 +58,14 @@ def ours(
     compiled: bool = True,
     recomputes: bool = False,
     accumulation: int = 1,
+    records: bool = False,
+    dropout: float = 0.0,
 ) -> Program:
     """The project's own step, on batches as its loader makes them; every rank has its own."""
     layers, width, heads = (SIZES | FOR_A_CPU)[size]
     torch.manual_seed(0)
     config = ModelConfig(
-        num_layers=layers, hidden_size=width, num_heads=heads, max_positions=1024, dropout=0.0
+        num_layers=layers, hidden_size=width, num_heads=heads, max_positions=1024, dropout=dropout
     )
     model = build_gpt2(
         config, vocab_size=VOCAB_SIZE, eos_id=EOS_ID, compiled=compiled, recomputes=recomputes
@@ -75,6 +78,7 @@ def ours(
         accelerator=accelerator,
         max_grad_norm=1.0,
         failures=Path(),
+        record=record_graph if records else None,
     )
     collate = Collator(
         direction="forward",

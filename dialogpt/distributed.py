@@ -3,6 +3,7 @@
 Started by `accelerate launch`, or plainly: the same code serves both.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -97,6 +98,11 @@ def start_accelerator(wanted_precision: str) -> tuple[Accelerator, ResolvedPreci
 def num_ranks() -> int:
     """Processes of this run."""
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def is_one_host() -> bool:
+    """Whether all ranks run on this host."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", num_ranks())) == num_ranks()
 
 
 def sum_over_ranks(values: Sequence[float]) -> list[float]:

@@ -45,6 +45,7 @@ def run_facts(
         "ranks": parts.identity.num_ranks,
         "precision": precision,
         "layout": config.batch.layout,
+        "cuda_graphs": parts.updater.records,
         "train_dialogues": parts.train_loader.num_dialogues,
         "valid_dialogues": parts.valid_loader.num_dialogues if parts.valid_loader else 0,
         "tokens_an_epoch": int(planner.lengths.sum(dtype="int64")),
@@ -76,10 +77,11 @@ def describe(config: TrainConfig, parts: TrainerParts, precision: str) -> None:
         ", each with a share (FSDP)" if is_shared(parts.model) else "",
     )
     logger.info(
-        "Dialogues    %s to train on, %s to validate on, %s",
+        "Dialogues    %s to train on, %s to validate on, %s%s",
         f"{num_dialogues:,}",
         f"{valid:,}",
         config.batch.layout,
+        ", as CUDA graphs" if parts.updater.records else "",
     )
     logger.info(
         "Epoch        %s steps of about %s tokens and %s dialogues",

@@ -1,4 +1,4 @@
-"""Packed, padded or trees: what the device has kernels for, and what the run can use."""
+"""Packed, padded or trees, recorded or not: what the device can do, and what the run can use."""
 
 import logging
 from dataclasses import replace
@@ -7,9 +7,10 @@ import torch
 
 from dialogpt.command_line import UserError
 from dialogpt.config.training import TrainConfig
-from dialogpt.distributed import ResolvedPrecision
+from dialogpt.distributed import ResolvedPrecision, is_one_host
 from dialogpt.models.gpt2 import ModelSizes
 from dialogpt.models.tree_attention import fits_kernels, has_kernels
+from dialogpt.train.sharding import is_asked_for
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +30,7 @@ def with_layout(
         UserError: the layout does not go with the precision, the direction or the longest row.
     """
     layout = config.batch.layout
-    head_width = sizes.hidden_size // sizes.num_heads
-    kernels = has_kernels(device) and precision == "bf16" and fits_kernels(head_width)
+    kernels = _has_kernels(sizes, precision, device)
     if layout == "auto":
         layout = "packed" if kernels and _fits(config) else "padded"
     elif layout != "padded":
@@ -43,7 +43,7 @@ def with_layout(
                 layout,
                 device.type,
                 precision,
-                head_width,
+                _head_width(sizes),
             )
     if layout != "padded" and config.batch.max_micro_batch_size:
         logger.warning(
@@ -53,6 +53,39 @@ def with_layout(
             config.batch.max_micro_batch_size,
         )
     return replace(config, batch=replace(config.batch, layout=layout))
+
+
+def can_record(
+    config: TrainConfig, sizes: ModelSizes, *, precision: ResolvedPrecision, device: torch.device
+) -> bool:
+    """Whether passes can be played as CUDA graphs, if batches are small enough to gain by it.
+
+    Not where ranks share the model, or run on several hosts: over a slow network gradients travel
+    beside computation, for which recordings leave no gap. Nor where activations are computed again,
+    as that asks the device for its random numbers' state.
+
+    Args:
+        config: the run's, its layout decided.
+        sizes: of its model.
+        precision: of the products.
+        device: where they are computed.
+    """
+    return (
+        config.compile
+        and config.batch.layout != "padded"
+        and not config.batch.activation_checkpointing
+        and _has_kernels(sizes, precision, device)
+        and not is_asked_for()
+        and is_one_host()
+    )
+
+
+def _has_kernels(sizes: ModelSizes, precision: ResolvedPrecision, device: torch.device) -> bool:
+    return has_kernels(device) and precision == "bf16" and fits_kernels(_head_width(sizes))
+
+
+def _head_width(sizes: ModelSizes) -> int:
+    return sizes.hidden_size // sizes.num_heads
 
 
 def _fits(config: TrainConfig) -> bool:

@@ -5,6 +5,7 @@ the estimate against what GPUs took; docs/benchmarks.md has the table.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,6 +15,7 @@ from dialogpt.config.training import TrainConfig
 from dialogpt.distributed import ResolvedPrecision, least_of_ranks
 from dialogpt.models.gpt2 import ModelSizes
 from dialogpt.models.target_nll import CHUNK_BYTES
+from dialogpt.train.recorded import MOST_TOKENS as MOST_RECORDED_TOKENS
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,8 @@ class MemoryEstimate:
         weights: with the optimizer's running means. Gradients come as activations go, and count
             here where they are more than those.
         activations: kept for the backward pass, and the weights' copies with them.
-        loss: logits of a chunk and gradients of the output layer.
+        loss: logits of a chunk and gradients of the output layer; twice the logits where passes
+            are recorded, as a recording shares its memory with nothing else, validation included.
     """
 
     weights: int
@@ -63,6 +66,7 @@ def estimate(
     *,
     layout: str,
     recomputes: bool = False,
+    records: bool = False,
     num_shares: int = 1,
 ) -> MemoryEstimate:
     """What a step with products in bf16 takes.
@@ -72,6 +76,7 @@ def estimate(
         num_tokens: of a micro-batch, padding included.
         layout: "packed", "tree" or "padded".
         recomputes: activations are computed again in the backward pass.
+        records: passes are played as CUDA graphs.
         num_shares: ranks that share the weights (FSDP); 1 where each has all.
     """
     width = num_tokens * sizes.hidden_size
@@ -81,7 +86,9 @@ def estimate(
     else:
         activations = block * sizes.num_layers + sizes.num_block_parameters * _COPY_BYTES
     logits = min(CHUNK_BYTES, num_tokens * sizes.vocab_size * _COPY_BYTES)
-    loss = logits + sizes.vocab_size * sizes.hidden_size * (_BYTES_OF_A_GRADIENT + _COPY_BYTES)
+    loss = logits * (2 if records else 1) + sizes.vocab_size * sizes.hidden_size * (
+        _BYTES_OF_A_GRADIENT + _COPY_BYTES
+    )
     gradients = sizes.num_parameters * _BYTES_OF_A_GRADIENT // num_shares
     return MemoryEstimate(
         weights=sizes.num_parameters * _BYTES_OF_A_WEIGHT // num_shares
@@ -97,6 +104,7 @@ def with_budget(
     *,
     device: torch.device,
     precision: ResolvedPrecision,
+    can_record: bool = False,
     num_shares: int = 1,
     former: int | None = None,
 ) -> TrainConfig:
@@ -108,6 +116,7 @@ def with_budget(
         device: of this rank.
         precision: of the products; what others than bf16 take has not been measured, so nothing is
             said of them, and "auto" is as on a CPU.
+        can_record: as `dialogpt.train.layout.can_record` has it.
         num_shares: as for `estimate`.
         former: the number with which the run began, if it goes on.
 
@@ -117,8 +126,19 @@ def with_budget(
     batch = config.batch
     free, whole = _memory(device) if precision == "bf16" else (0, 0)
     tokens = batch.micro_batch_tokens
+
+    def wanted_for(tokens: int) -> MemoryEstimate:
+        return estimate(
+            sizes,
+            tokens,
+            layout=batch.layout,
+            recomputes=batch.activation_checkpointing,
+            records=can_record and tokens <= MOST_RECORDED_TOKENS,
+            num_shares=num_shares,
+        )
+
     if tokens == "auto":
-        tokens = former or _largest(config, sizes, free, num_shares)
+        tokens = former or _largest(config, wanted_for, free)
         logger.info(
             "Batch        %s tokens at once, as batch.micro_batch_tokens auto", f"{tokens:,}"
         )
@@ -126,13 +146,7 @@ def with_budget(
         config = replace(config, batch=batch)
     if not whole:
         return config
-    wanted = estimate(
-        sizes,
-        tokens,
-        layout=batch.layout,
-        recomputes=batch.activation_checkpointing,
-        num_shares=num_shares,
-    )
+    wanted = wanted_for(tokens)
     logger.info(
         "Memory       about %.1f GiB of %.1f: %.1f weights, %.1f activations, %.1f loss",
         *(value / _GIB for value in (wanted.total, whole, wanted.weights)),
@@ -157,21 +171,14 @@ def _memory(device: torch.device) -> tuple[int, int]:
     return int(least_of_ranks(free)), whole
 
 
-def _largest(config: TrainConfig, sizes: ModelSizes, free: int, num_shares: int) -> int:
+def _largest(config: TrainConfig, wanted_for: Callable[[int], MemoryEstimate], free: int) -> int:
     """The most tokens that fit, a multiple of 1,024."""
     longest = config.data.max_seq_len
     if not free:
         return max(DEFAULT_TOKENS, longest)
     usable = int(free * (1.0 - _SPARE))
     for tokens in range(MOST_TOKENS, 0, -_STEP):
-        wanted = estimate(
-            sizes,
-            tokens,
-            layout=config.batch.layout,
-            recomputes=config.batch.activation_checkpointing,
-            num_shares=num_shares,
-        )
-        if wanted.total <= usable and tokens >= longest:
+        if wanted_for(tokens).total <= usable and tokens >= longest:
             return tokens
     raise UserError(
         f"batch.micro_batch_tokens auto: expected memory for {max(_STEP, longest)} tokens, found "

@@ -13,8 +13,9 @@ from dialogpt.models.gpt2 import DialogueModel, build_gpt2, gpt2_sizes
 from dialogpt.seeding import seed_everything
 from dialogpt.train.facts import describe, run_facts, utilisation_of
 from dialogpt.train.inputs import build_loaders, fingerprint
-from dialogpt.train.layout import with_layout
+from dialogpt.train.layout import can_record, with_layout
 from dialogpt.train.memory import with_budget
+from dialogpt.train.recorded import MOST_TOKENS
 from dialogpt.train.sharding import is_asked_for, place_model
 from dialogpt.train.start import (
     Start,
@@ -59,16 +60,19 @@ def _go_on(config: TrainConfig, start: Start) -> int:
     former = read_former(start, identity)
     if former.progress.finished:
         return 0
+    can_be_recorded = can_record(config, sizes, precision=start.precision, device=device)
     config = with_budget(
         config,
         sizes,
         device=device,
         precision=start.precision,
+        can_record=can_be_recorded,
         num_shares=num_ranks() if is_asked_for() else 1,
         former=None if former.state is None else former.state.get("micro_batch_tokens"),
     )
-    identity = replace(identity, micro_batch_tokens=token_budget(config.batch))
-    parts = _build(config, start, identity)
+    tokens = token_budget(config.batch)
+    identity = replace(identity, micro_batch_tokens=tokens)
+    parts = _build(config, start, identity, records=can_be_recorded and tokens <= MOST_TOKENS)
     parts = replace(parts, utilisation=utilisation_of(parts, start.precision))
     facts = run_facts(config, parts, start.precision)
     write_facts(start, facts)
@@ -77,14 +81,14 @@ def _go_on(config: TrainConfig, start: Start) -> int:
         return Trainer(config, parts, former.progress).run()
 
 
-def _build(config: TrainConfig, start: Start, identity: Identity) -> TrainerParts:
+def _build(config: TrainConfig, start: Start, identity: Identity, *, records: bool) -> TrainerParts:
     accelerator, manifest = start.accelerator, start.manifests["train"]
     loaders = build_loaders(config, start.manifests, rank=accelerator.process_index)
     seed_everything(config.seed)  # without the rank: all ranks begin with the same weights
     model = build_model(config, manifest, start.checkpoint)
     seed_everything(config.seed, rank=accelerator.process_index)
     place_model(model, accelerator)
-    optimizer, updater = learner(config, start, model)
+    optimizer, updater = learner(config, start, model, records=records)
     return TrainerParts(
         model=model,
         optimizer=optimizer,

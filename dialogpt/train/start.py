@@ -29,6 +29,7 @@ from dialogpt.train.inputs import read_manifests
 from dialogpt.train.loop import AnyParts
 from dialogpt.train.optim import build_optimizer
 from dialogpt.train.progress import Progress
+from dialogpt.train.recorded import record_graph
 from dialogpt.train.settings import CONFIG_FILE, check_same_config, flat_settings
 from dialogpt.train.state import Identity, read_state, restore_checkpoint
 from dialogpt.train.step import Updater
@@ -143,8 +144,17 @@ def read_former(start: Start, identity: Identity) -> Former:
     return Former(state=state, progress=progress)
 
 
-def learner(config: TrainConfig, start: Start, model: Any) -> tuple[Any, Updater]:
-    """Optimizer and updater over a model that is in its place. All ranks take part."""
+def learner(
+    config: TrainConfig, start: Start, model: Any, *, records: bool = False
+) -> tuple[Any, Updater]:
+    """Optimizer and updater over a model that is in its place. All ranks take part.
+
+    Args:
+        config: the run's.
+        start: what there was.
+        model: in its place.
+        records: play passes of packed batches as CUDA graphs.
+    """
     optimizer = build_optimizer(
         model, config.optimizer, learning_rate=config.schedule.learning_rate
     )
@@ -154,6 +164,7 @@ def learner(config: TrainConfig, start: Start, model: Any) -> tuple[Any, Updater
         accelerator=start.accelerator,
         max_grad_norm=config.optimizer.max_grad_norm,
         failures=start.run_folder.path,
+        record=record_graph if records else None,
     )
     wait_for_all_ranks()  # the newest checkpoint is the same for all: none is written before
     return optimizer, updater

@@ -1,7 +1,7 @@
 """One optimizer step: count targets, accumulate, look for non-finite numbers, clip, update."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -16,7 +16,9 @@ from dialogpt.data.batch import AnyBatch
 from dialogpt.distributed import num_ranks, sum_over_ranks
 from dialogpt.models.base import DialogueLoss
 from dialogpt.train.optim import set_learning_rate
-from dialogpt.train.sharding import is_shared, whole
+from dialogpt.train.passes import Passes
+from dialogpt.train.recorded import Recorder
+from dialogpt.train.sharding import whole
 
 
 class TrainingDivergedError(UserError):
@@ -134,6 +136,7 @@ class Updater:
         accelerator: device, autocast and loss scaling.
         max_grad_norm: gradients are scaled down to it; 0 switches clipping off.
         failures: folder for the batches of a step that diverged.
+        record: as for `dialogpt.train.passes.Passes`.
     """
 
     def __init__(
@@ -144,14 +147,15 @@ class Updater:
         accelerator: Accelerator,
         max_grad_norm: float,
         failures: Path,
+        record: Recorder | None = None,
     ) -> None:
         assert isinstance(model, nn.Module)
         self._model = model
-        self._wrapped = model if is_shared(model) else accelerator.prepare_model(model)
         self._optimizer = optimizer
         self._accelerator = accelerator
         self._max_grad_norm = max_grad_norm or float("inf")
         self._failures = failures
+        self._passes = Passes(model, self._parameters(), accelerator=accelerator, record=record)
 
     def step(
         self,
@@ -186,10 +190,9 @@ class Updater:
         however late somebody looks.
         """
         counts, totals = self._add_up(micro_batches, stop_requested)
-        self._wrapped.train()
         set_learning_rate(self._optimizer, learning_rate)
         self._optimizer.zero_grad(set_to_none=True)
-        local_sums = self._accumulate(micro_batches, counts)
+        local_sums = self._passes.accumulate(micro_batches, counts)
         local = torch.stack([sums[name] for sums in local_sums for name in counts])
         grad_norm = self._clip()
         summed = self._summed(local.view(len(local_sums), len(counts)))
@@ -222,6 +225,11 @@ class Updater:
             self._optimizer.step()
 
     @property
+    def records(self) -> bool:
+        """Whether passes are recorded."""
+        return self._passes.records
+
+    @property
     def scales_loss(self) -> bool:
         """Whether float16 overflow is met with a lower loss scale instead of an error."""
         return self._accelerator.scaler is not None
@@ -250,44 +258,23 @@ class Updater:
     def apart(self) -> AbstractContextManager[None]:
         """In it every rank keeps its gradients, whatever the step; shared models exchange still.
 
-        Without it around them, steps average gradients over ranks. With it, benchmarks tell what
-        that costs.
+        Without it around them, steps give ranks one gradient. With it, benchmarks tell what that
+        costs.
         """
-        # Gradients of a shared model travel at once: kept back, they would take the memory that
-        # sharing saves.
-        if is_shared(self._model):
-            return nullcontext()
-        kept_back: AbstractContextManager[None] = self._accelerator.no_sync(self._wrapped)
-        return kept_back
-
-    def _accumulate(
-        self, micro_batches: Sequence[AnyBatch], counts: dict[str, int]
-    ) -> list[dict[str, Tensor]]:
-        """Backward passes of all micro-batches; their loss sums, on the device, unsynchronised."""
-        num_ranks = self._accelerator.num_processes
-        local_sums = []
-        for position, batch in enumerate(micro_batches):
-            is_last = position == len(micro_batches) - 1
-            # Gradients travel once a step, with the last micro-batch.
-            with nullcontext() if is_last else self.apart():
-                with self._accelerator.autocast():
-                    sums = self._wrapped(batch.to(self._accelerator.device))
-                # Divided by the true number of targets, not a mean of means; times the ranks,
-                # because the wrapper averages gradients over them.
-                terms = [sums[name] * (num_ranks / max(1, counts[name])) for name in counts]
-                self._accelerator.backward(torch.stack(terms).sum())
-            local_sums.append({name: value.detach() for name, value in sums.items()})
-        return local_sums
+        return self._passes.apart()
 
     def _clip(self) -> Tensor:
         """() the norm of the gradient before it was scaled down."""
         if self._accelerator.scaler is not None:
             self._accelerator.scaler.unscale_(self._optimizer)
-        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        parameters = self._parameters()
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm = whole(nn.utils.get_total_norm(gradients))
         nn.utils.clip_grads_with_norm_(parameters, self._max_grad_norm, norm)
         return norm
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for group in self._optimizer.param_groups for p in group["params"]]
 
     def diverged(
         self, micro_batches: Sequence[AnyBatch], number: int, is_finite: list[bool]
