@@ -70,6 +70,8 @@ def main() -> None:
         return
     if options.device == "cuda" and not torch.cuda.is_available():
         sys.exit("error: expected CUDA GPUs, found none")
+    if options.device == "cpu" and options.way == "graphs":
+        sys.exit("error: --way graphs: expected --device cuda, found cpu, which has no CUDA graphs")
     found = torch.cuda.device_count() if options.device == "cuda" else 2
     numbers = options.gpus or [n for n in (1, 2, 4, 8) if n <= found]
     results = []

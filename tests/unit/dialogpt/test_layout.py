@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dialogpt import distributed
 from dialogpt.command_line import UserError
 from dialogpt.config.training import BatchConfig, DataConfig, ScheduleConfig, TrainConfig
 from dialogpt.models.gpt2 import ModelSizes
 from dialogpt.train import layout as module
-from dialogpt.train.layout import with_layout
+from dialogpt.train.layout import can_record, with_layout
 
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 SIZES = ModelSizes(num_layers=2, hidden_size=768, num_heads=12, num_positions=128, vocab_size=300)
@@ -88,3 +89,35 @@ def test_backward_rows_share_nothing(kernels):
             precision="bf16",
             device=CUDA,
         )
+
+
+def is_recorded(*, device=CUDA, precision="bf16", num_heads=12, layout="packed", **changes):
+    batch = {"activation_checkpointing": changes.pop("activation_checkpointing", False)}
+    sizes = replace(SIZES, num_heads=num_heads)
+    settings = replace(config(layout, **batch), **changes)
+    return can_record(settings, sizes, precision=precision, device=device)
+
+
+def test_compiled_passes_of_one_host_are_recorded_where_the_kernels_are(kernels, monkeypatch):
+    assert is_recorded()
+    assert is_recorded(layout="tree")
+    assert not is_recorded(layout="padded")
+    assert not is_recorded(device=CPU, precision="fp32")
+    assert not is_recorded(precision="fp32")  # attention then asks the device for numbers
+    assert not is_recorded(num_heads=8)
+    assert not is_recorded(compile=False)
+    assert not is_recorded(activation_checkpointing=True)
+
+
+@pytest.mark.parametrize(("local", "expected"), [(None, True), ("4", True), ("2", False)])
+def test_ranks_of_several_hosts_are_not_recorded(kernels, monkeypatch, local, expected):
+    monkeypatch.setattr(distributed, "num_ranks", lambda: 4)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if local:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", local)
+    assert is_recorded() == expected
+
+
+def test_ranks_that_share_the_model_are_not_recorded(kernels, monkeypatch):
+    monkeypatch.setattr(module, "is_asked_for", lambda: True)
+    assert not is_recorded()

@@ -62,6 +62,24 @@ def test_shared_weights_take_less():
     assert (shared.activations, shared.loss) == (alone.activations, alone.loss)
 
 
+def test_what_is_recorded_leaves_no_room_for_the_logits_of_validation():
+    plain, recorded = (
+        estimate(sizes_of("345M"), 8192, layout="packed", records=records)
+        for records in (False, True)
+    )
+    assert recorded.total - plain.total == 8192 * 50257 * 2
+
+
+def test_auto_counts_with_recordings_where_there_are_some(monkeypatch):
+    monkeypatch.setattr(memory, "MOST_RECORDED_TOKENS", 20000)
+
+    def tokens(gib, can_record):
+        return budget(monkeypatch, gib, can_record=can_record)
+
+    assert tokens(20, True) < tokens(20, False) < 20000
+    assert tokens(40, True) == tokens(40, False) > 20000
+
+
 def test_parameters_are_counted_as_the_model_has_them():
     config = config_of("auto").model
     sizes = gpt2_sizes(config, vocab_size=300)
@@ -84,13 +102,14 @@ def config_of(tokens, **batch):
     )
 
 
-def budget(monkeypatch, gib, size="345M", former=None, precision="bf16", **batch):
+def budget(monkeypatch, gib, size="345M", former=None, precision="bf16", can_record=False, **batch):
     monkeypatch.setattr(memory, "_memory", lambda device: (int(gib * GIB), 80 * GIB))
     config = with_budget(
         config_of("auto", **batch),
         sizes_of(size),
         device=torch.device("cuda"),
         precision=precision,
+        can_record=can_record,
         former=former,
     )
     return config.batch.micro_batch_tokens
