@@ -53,6 +53,9 @@ parameter and token.
 * **nanoGPT**: compiled, on full rows of 1,024 random tokens: neither padding nor ends of dialogues.
 * **transformers, SDPA**: its GPT-2 and its loss under the same token budget.
 * **the release's loop**: eager attention, 64 rows of like length, all logits.
+
+With **few tokens at once**, as in the recipes, a step is shorter than Python needs to launch its
+kernels one by one; so training plays up to 32,768 as CUDA graphs.
 """
 
 
