@@ -1,0 +1,126 @@
+"""The kernels by Triton's interpreter, for machines without a GPU.
+
+Run by tests/unit/dialogpt/test_kernels_interpreted.py, in a process of its own: the interpreter is
+for all kernels of a process or for none. In float16, as NumPy, which it computes with, has no
+bfloat16. Outputs hold NaN before, so that what is not written is seen.
+"""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from unit.dialogpt.test_kv_cache import COUNTS, a_case, by_torch
+from unit.dialogpt.test_tree_attention import TREES, by_one_large_mask, laid_out
+
+from dialogpt.models import gelu, gelu_kernels, loss_kernels, norm, tree_attention
+from dialogpt.models.kv_cache import attend_by_kernel
+
+REGISTERED = (gelu, tree_attention)  # operators, by importing them
+
+
+def assert_near(found, expected, error=2e-3):
+    assert not found.isnan().any()
+    assert (found.double() - expected).norm() <= error * expected.norm()
+
+
+@pytest.fixture(autouse=True)
+def poisoned():
+    # In this mode torch fills what it does not initialise with NaN.
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("has_branches", [False, True])
+@pytest.mark.parametrize("names", [[name] for name in TREES if name != "many branches"])
+def test_attention_and_its_gradient(names, has_branches):
+    trees = [TREES[name] for name in names]
+    tiles, ends = laid_out([*trees, [7] * 7])
+    torch.manual_seed(0)
+    qkv = torch.randn(len(ends), 3, 2, 16).half().requires_grad_()
+    weights = torch.randn(len(ends), 2, 16).half()
+    # Recorded passes have room for more tiles than there are: these have no tokens.
+    there = torch.cat([tiles, torch.zeros(2, 3, dtype=torch.int32)])
+    found, _ = torch.ops.dialogpt.tree_attention(qkv, there, ends, has_branches)
+    (gradient,) = torch.autograd.grad((found * weights).sum(), qkv)
+    exact = qkv.detach().double().requires_grad_()
+    expected = by_one_large_mask(exact, tiles, ends)
+    (expected_gradient,) = torch.autograd.grad((expected * weights.double()).sum(), exact)
+    assert_near(found, expected)
+    assert_near(gradient, expected_gradient)
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (300, 129)])
+def test_the_activation_and_its_gradients(shape, monkeypatch):
+    # The interpreter takes a constant times a tensor for another constant.
+    for name in ("_SLOPE", "_CUBE", "_LOG2_E"):
+        monkeypatch.setattr(gelu_kernels, name, getattr(gelu_kernels, name).value)
+    torch.manual_seed(0)
+    inner = (3 * torch.randn(shape)).half().requires_grad_()
+    bias = torch.randn(shape[1], requires_grad=True)
+    weights = torch.randn(shape).half()
+    found = torch.ops.dialogpt.biased_gelu(inner, bias)
+    gradients = torch.autograd.grad(found, (inner, bias), weights)
+    exact = [x.detach().double().requires_grad_() for x in (inner, bias)]
+    right = F.gelu(exact[0] + exact[1], approximate="tanh")
+    expected = torch.autograd.grad(right, exact, weights.double())
+    for value, other in ((found, right), *zip(gradients, expected, strict=True)):
+        assert_near(value, other)
+
+
+@pytest.mark.parametrize("num_ids", [37, 4096, 5000])
+def test_the_loss_and_its_gradient(num_ids):
+    torch.manual_seed(0)
+    width = num_ids + -num_ids % 64
+    logits = (3 * torch.randn(3, width)).half()
+    logits[:, num_ids:] = 0.0
+    targets, weights = torch.tensor([0, num_ids - 1, 7]), torch.tensor([1.0, 3.0, 0.0])
+    exact = logits[:, :num_ids].double().requires_grad_()
+    expected = F.cross_entropy(exact, targets, reduction="none") * weights
+    (gradient,) = torch.autograd.grad(expected.sum(), exact)
+    sums = torch.full((3,), float("nan"))
+    loss_kernels.row_logsumexp[(3,)](logits, sums, num_ids, width, block=4096)
+    assert_near(sums, exact.detach().logsumexp(1), 1e-5)
+    losses = torch.full((3,), float("nan"))
+    loss_kernels.nll_and_gradient[(3,)](
+        *(logits, targets, weights, losses, num_ids, width), block=4096, num_warps=8
+    )
+    assert_near(losses, expected.detach(), 1e-5)
+    assert_near(logits[:, :num_ids], gradient)
+    assert not logits[:, num_ids:].any()
+
+
+@pytest.mark.parametrize("has_update", [False, True])
+def test_the_sum_and_its_norm(has_update):
+    torch.manual_seed(0)
+    layer = nn.LayerNorm(48)
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    stream, update, bias = (torch.randn(*shape).half() for shape in ((5, 48), (5, 48), (48,)))
+    total = stream.double() + ((update.double() + bias.double()) if has_update else 0.0)
+    expected = F.layer_norm(total, [48], layer.weight.double(), layer.bias.double())
+    found, normed = norm.add_and_norm(
+        stream,
+        update if has_update else None,
+        bias if has_update else None,
+        layer,
+        by_kernel=True,
+    )
+    assert_near(found, total)
+    assert_near(normed.detach(), expected.detach())
+
+
+@pytest.mark.parametrize("step", [0, 1, 8])
+def test_attention_with_a_cache(step):
+    case = a_case(step).on("cpu", torch.float16).on("cpu", torch.float64)
+    expected = by_torch(case, layer=1)
+    there = a_case(step).on("cpu", torch.float16)
+    out = attend_by_kernel(
+        *(there.qkv, there.cache, 1),
+        slots=there.slots,
+        step=torch.tensor(step, dtype=torch.int32),
+        starts=torch.tensor([0, *torch.tensor(COUNTS).cumsum(0)], dtype=torch.int32),
+        most_rows=max(COUNTS),
+    )
+    assert_near(out, expected)
+    assert torch.equal(there.cache.replies, case.cache.replies.half())
