@@ -101,8 +101,8 @@ def num_ranks() -> int:
 
 
 def is_one_host() -> bool:
-    """Whether all ranks run on this host."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", num_ranks())) == num_ranks()
+    """Whether all ranks are known to run on this host: their launcher has said so."""
+    return num_ranks() == 1 or os.environ.get("LOCAL_WORLD_SIZE") == str(num_ranks())
 
 
 def sum_over_ranks(values: Sequence[float]) -> list[float]:

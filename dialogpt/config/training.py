@@ -205,8 +205,8 @@ class TrainConfig:
     on a CPU."""
     compile: bool = True
     """Let torch compile the model for packed batches on a GPU, which takes half a minute at the
-    start. With up to 32,768 tokens at once they are played as CUDA graphs too, where ranks are on
-    one host, without FSDP and activation_checkpointing."""
+    start. With up to 32,768 tokens at once (16,384 with several ranks) they are played as CUDA
+    graphs too, where ranks are on one host, without FSDP and activation_checkpointing."""
     seed: int = 0
     """Seed of initialisation, dropout and the order of the data."""
     log_every_steps: int = 10

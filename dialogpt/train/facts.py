@@ -68,20 +68,20 @@ def describe(config: TrainConfig, parts: TrainerParts, precision: str) -> None:
     valid = parts.valid_loader.num_dialogues if parts.valid_loader else 0
     logger.info("Run folder   %s", config.output)
     logger.info(
-        "Model        %s, %s parameters, %s on %s x %d%s",
+        "Model        %s, %s parameters, %s on %s x %d%s%s",
         config.direction,
         f"{num_parameters(parts.model):,}",
         precision,
         parts.accelerator.device.type,
         parts.identity.num_ranks,
         ", each with a share (FSDP)" if is_shared(parts.model) else "",
+        ", as CUDA graphs" if parts.updater.records else "",
     )
     logger.info(
-        "Dialogues    %s to train on, %s to validate on, %s%s",
+        "Dialogues    %s to train on, %s to validate on, %s",
         f"{num_dialogues:,}",
         f"{valid:,}",
         config.batch.layout,
-        ", as CUDA graphs" if parts.updater.records else "",
     )
     logger.info(
         "Epoch        %s steps of about %s tokens and %s dialogues",

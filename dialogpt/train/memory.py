@@ -12,10 +12,10 @@ import torch
 
 from dialogpt.command_line import UserError
 from dialogpt.config.training import TrainConfig
-from dialogpt.distributed import ResolvedPrecision, least_of_ranks
+from dialogpt.distributed import ResolvedPrecision, least_of_ranks, num_ranks
 from dialogpt.models.gpt2 import ModelSizes
 from dialogpt.models.target_nll import CHUNK_BYTES
-from dialogpt.train.recorded import MOST_TOKENS as MOST_RECORDED_TOKENS
+from dialogpt.train.recorded import most_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ def estimate(
     layout: str,
     recomputes: bool = False,
     records: bool = False,
+    exchanges: bool = False,
     num_shares: int = 1,
 ) -> MemoryEstimate:
     """What a step with products in bf16 takes.
@@ -77,6 +78,7 @@ def estimate(
         layout: "packed", "tree" or "padded".
         recomputes: activations are computed again in the backward pass.
         records: passes are played as CUDA graphs.
+        exchanges: there are several ranks; those that record have a copy of all gradients.
         num_shares: ranks that share the weights (FSDP); 1 where each has all.
     """
     width = num_tokens * sizes.hidden_size
@@ -92,7 +94,8 @@ def estimate(
     gradients = sizes.num_parameters * _BYTES_OF_A_GRADIENT // num_shares
     return MemoryEstimate(
         weights=sizes.num_parameters * _BYTES_OF_A_WEIGHT // num_shares
-        + max(0, gradients - activations - loss),
+        + max(0, gradients - activations - loss)
+        + (gradients if records and exchanges else 0),
         activations=activations,
         loss=loss,
     )
@@ -133,7 +136,8 @@ def with_budget(
             tokens,
             layout=batch.layout,
             recomputes=batch.activation_checkpointing,
-            records=can_record and tokens <= MOST_RECORDED_TOKENS,
+            records=can_record and tokens <= most_tokens(),
+            exchanges=num_ranks() > 1,
             num_shares=num_shares,
         )
 

@@ -88,7 +88,8 @@ class Passes:
         scales = {name: factor / max(1, count) for name, count in counts.items()}
         local_sums = []
         for position, batch in enumerate(micro_batches):
-            if self._recorded is not None and isinstance(batch, PackedBatch):
+            if self._recorded is not None:
+                assert isinstance(batch, PackedBatch)
                 sums = self._recorded.run(batch, scales, is_first=position == 0)
             else:
                 is_last = position == len(micro_batches) - 1

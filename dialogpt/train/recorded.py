@@ -1,9 +1,9 @@
 """Forward and backward passes of packed batches, recorded once as CUDA graphs and played again.
 
 With few tokens at once a GPU runs kernels faster than Python launches them; a graph launches those
-of a whole micro-batch. It is of one shape and works at fixed addresses: so batches are copied to
-where the first one stood, with room for more tiles and targets than that had, and gradients come
-where they came before.
+of a whole micro-batch (CUDA's words are capture and replay). It is of one shape and works at fixed
+addresses: so batches are copied to where the first one stood, with room for more tiles and targets
+than that had, and gradients come where they came before.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,10 +13,23 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from dialogpt.command_line import UserError
 from dialogpt.data.packing import PackedBatch
+from dialogpt.distributed import num_ranks
 
-MOST_TOKENS = 32768
-"""With more at once Python keeps up with every GPU that was tried, and recordings hold memory."""
+_MOST_TOKENS = 32768
+_MOST_TOKENS_OF_SEVERAL = 16384
+
+
+def most_tokens() -> int:
+    """With more at once, passes are not recorded.
+
+    Python keeps up then with every GPU that was tried, and recordings hold memory. With several
+    ranks they also cost that gradients travel beside computation, so steps have to be smaller.
+    """
+    return _MOST_TOKENS if num_ranks() == 1 else _MOST_TOKENS_OF_SEVERAL
+
+
 _ROOM = 17 / 16
 """Of the tiles and targets of a batch; one with more of either makes a larger recording."""
 _PLAIN_PASSES = 2
@@ -127,7 +140,15 @@ class RecordedPasses:
         return self._further
 
     def _new_recording(self, inputs: PackedBatch, beside: Graph | None) -> _Recording:
-        graph, sums = self._record(lambda: self._passes(inputs, self._scales), beside)
+        try:
+            graph, sums = self._record(lambda: self._passes(inputs, self._scales), beside)
+        except RuntimeError as error:  # out of memory is one, too
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"the passes could not be recorded as a CUDA graph ({reason}); give `--compile "
+                "false`, which does without, or half of batch.micro_batch_tokens and twice "
+                "batch.accumulation_steps"
+            ) from error
         return _Recording(graph, sums, [parameter.grad for parameter in self._parameters])
 
     def _put(self, batch: PackedBatch) -> PackedBatch:
@@ -141,6 +162,7 @@ class RecordedPasses:
                 # Targets of weight 0. Each has a place of its own: gradients that are added up in
                 # one place would wait for one another.
                 torch.arange(len(value), len(there), out=rest)
+                rest.remainder_(len(inputs.input_ids))
             else:
                 rest.zero_()  # tiles of no tokens
         return inputs
@@ -159,10 +181,11 @@ class RecordedPasses:
             num_targets = max(num_targets, len(former.targets))
         self._first = self._further = None
         self._num_plain = 0
-        # Neither has more than there are tokens.
+        # A tile has a token at least. Targets may be more than tokens: in a tree the last token of
+        # each leaf is a target without a place.
         lengths = {"tiles": min(num_tokens, int(_ROOM * num_tiles) + 1)}
         for name in ("target_places", "targets", "weights"):
-            lengths[name] = min(num_tokens, int(_ROOM * num_targets) + 1)
+            lengths[name] = int(_ROOM * num_targets) + 1
         there: dict[str, Any] = {
             name: tensor.new_zeros(
                 (lengths.get(name, num_tokens), *tensor.shape[1:]), device=self._device

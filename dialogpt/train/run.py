@@ -8,14 +8,14 @@ import torch
 from dialogpt.command_line import UserError
 from dialogpt.config.training import ModelConfig, TrainConfig, token_budget
 from dialogpt.data.manifest import Manifest
-from dialogpt.distributed import num_ranks
+from dialogpt.distributed import least_of_ranks, num_ranks
 from dialogpt.models.gpt2 import DialogueModel, build_gpt2, gpt2_sizes
 from dialogpt.seeding import seed_everything
 from dialogpt.train.facts import describe, run_facts, utilisation_of
 from dialogpt.train.inputs import build_loaders, fingerprint
 from dialogpt.train.layout import can_record, with_layout
 from dialogpt.train.memory import with_budget
-from dialogpt.train.recorded import MOST_TOKENS
+from dialogpt.train.recorded import most_tokens
 from dialogpt.train.sharding import is_asked_for, place_model
 from dialogpt.train.start import (
     Start,
@@ -60,7 +60,10 @@ def _go_on(config: TrainConfig, start: Start) -> int:
     former = read_former(start, identity)
     if former.progress.finished:
         return 0
-    can_be_recorded = can_record(config, sizes, precision=start.precision, device=device)
+    # As all ranks have it: those that record exchange gradients in another way.
+    can_be_recorded = bool(
+        least_of_ranks(can_record(config, sizes, precision=start.precision, device=device))
+    )
     config = with_budget(
         config,
         sizes,
@@ -72,7 +75,7 @@ def _go_on(config: TrainConfig, start: Start) -> int:
     )
     tokens = token_budget(config.batch)
     identity = replace(identity, micro_batch_tokens=tokens)
-    parts = _build(config, start, identity, records=can_be_recorded and tokens <= MOST_TOKENS)
+    parts = _build(config, start, identity, records=can_be_recorded and tokens <= most_tokens())
     parts = replace(parts, utilisation=utilisation_of(parts, start.precision))
     facts = run_facts(config, parts, start.precision)
     write_facts(start, facts)

@@ -130,8 +130,7 @@ class Updater:
     """Makes optimizer steps on one model.
 
     Args:
-        model: a module with `DialogueLoss`, placed by `place_model`; with several ranks it is
-            wrapped, unless they share it, so that gradients are averaged over them.
+        model: a module with `DialogueLoss`, placed by `place_model`.
         optimizer: over the model's parameters; not wrapped by accelerate.
         accelerator: device, autocast and loss scaling.
         max_grad_norm: gradients are scaled down to it; 0 switches clipping off.

@@ -109,7 +109,7 @@ def test_compiled_passes_of_one_host_are_recorded_where_the_kernels_are(kernels,
     assert not is_recorded(activation_checkpointing=True)
 
 
-@pytest.mark.parametrize(("local", "expected"), [(None, True), ("4", True), ("2", False)])
+@pytest.mark.parametrize(("local", "expected"), [(None, False), ("4", True), ("2", False)])
 def test_ranks_of_several_hosts_are_not_recorded(kernels, monkeypatch, local, expected):
     monkeypatch.setattr(distributed, "num_ranks", lambda: 4)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)

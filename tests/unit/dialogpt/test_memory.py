@@ -70,8 +70,19 @@ def test_what_is_recorded_leaves_no_room_for_the_logits_of_validation():
     assert recorded.total - plain.total == 8192 * 50257 * 2
 
 
+def test_recorded_ranks_have_a_copy_of_their_gradients():
+    sizes = sizes_of("117M")
+    alone, recorded = (
+        estimate(sizes, 8192, layout="packed", records=True, exchanges=exchanges)
+        for exchanges in (False, True)
+    )
+    assert recorded.total - alone.total == 4 * sizes.num_parameters
+    plain = estimate(sizes, 8192, layout="packed", exchanges=True)
+    assert plain == estimate(sizes, 8192, layout="packed")
+
+
 def test_auto_counts_with_recordings_where_there_are_some(monkeypatch):
-    monkeypatch.setattr(memory, "MOST_RECORDED_TOKENS", 20000)
+    monkeypatch.setattr(memory, "most_tokens", lambda: 20000)
 
     def tokens(gib, can_record):
         return budget(monkeypatch, gib, can_record=can_record)

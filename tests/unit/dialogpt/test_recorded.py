@@ -5,8 +5,9 @@ import torch
 from accelerate import Accelerator
 from support_recorded import Recorders
 from support_train import encoded, made_up_dialogues
-from support_trees import random_threads
+from support_trees import path, random_threads
 
+from dialogpt.command_line import UserError
 from dialogpt.config.training import ModelConfig, OptimizerConfig
 from dialogpt.data.batch import Collator
 from dialogpt.models.gpt2 import build_gpt2
@@ -91,6 +92,27 @@ def test_trees(tmp_path):
     batches = batches_of(threads, cuts, shares_turns=True, packed_tokens=512)
     assert any(batch.num_used_tokens < batch.num_tokens for batch in batches)
     assert assert_the_same([[batch] for batch in batches * 2], tmp_path).num_replays >= 6
+
+
+def test_trees_with_more_targets_than_places(tmp_path):
+    root = [1, 2, 3]
+    threads = [path([root, [4 + i % 50, 60]], [1, 2 + i]) for i in range(40)]
+    (batch,) = batches_of(threads, [40], shares_turns=True, packed_tokens=96)
+    assert len(batch.targets) > len(batch.input_ids)
+    assert assert_the_same([[batch]] * 5, tmp_path).num_replays == 3
+
+
+def test_what_could_not_be_recorded_says_what_to_do(tmp_path):
+    def record(function, beside):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    setup = Setup(tmp_path, records=True)
+    (batch,) = some_batches(1)
+    for number in range(2):
+        setup.step([batch], number)
+    setup.recorders.fail = record
+    with pytest.raises(UserError, match=r"CUDA out of memory\); give `--compile false`"):
+        setup.step([batch], 2)
 
 
 def test_what_a_larger_batch_left_behind_is_not_computed(tmp_path):
