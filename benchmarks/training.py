@@ -36,7 +36,7 @@ DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 _WARM_UP_STEPS = 4
 _ROUNDS = 3
 _STEPS_PER_ROUND = 10
-_SMALL_CASES = ("117M:16384", "345M:8192", "762M:4096", "117M:32768", "345M:16384", "762M:8192")
+_SMALL_CASES = [("117M", 16384), ("345M", 8192), ("762M", 4096), ("117M", 32768), ("345M", 16384)]
 """Sizes and tokens at once; the first three are those of the recipes."""
 _STEPS_OF_SMALL = 40
 _BATCHES = 16
@@ -66,8 +66,7 @@ def main() -> None:
     if options.shards:
         options.dialogues = dialogues_of(options.shards, 40_000)
     else:
-        most = max([*options.tokens, *(int(c.split(":")[1]) for c in options.cases)])
-        options.dialogues = made_up_dialogues(_BATCHES * most // 100)
+        options.dialogues = made_up_dialogues(_BATCHES * max(options.tokens) // 100)
     options.command(options)
 
 
@@ -84,10 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     comparison.set_defaults(command=_compare)
     small = commands.add_parser("small", help="few tokens at once, with CUDA graphs and without")
     small.add_argument("--nanogpt", type=Path, help="checkout of karpathy/nanoGPT")
-    small.add_argument("--cases", nargs="+", default=_SMALL_CASES, help="SIZE:TOKENS")
+    small.add_argument(
+        "--cases", nargs="+", type=_size_and_tokens, default=_SMALL_CASES, metavar="SIZE:TOKENS"
+    )
     small.add_argument("--document", type=Path, default=DOCUMENT)
     small.add_argument("--commit", default="", help="what git cannot tell there")
-    small.set_defaults(command=_small)
+    small.set_defaults(command=_small, tokens=[32768])  # dialogues enough for any case
     profile = commands.add_parser("profile", help="what the time of our step goes to")
     profile.add_argument("--size", default="117M", choices=SIZES)
     profile.add_argument("--layout", default="packed", choices=("packed", "padded", "tree"))
@@ -99,9 +100,17 @@ def _parser() -> argparse.ArgumentParser:
     memory.set_defaults(command=_memory)
     for command in (comparison, small, profile, memory):
         command.add_argument("--shards", type=Path, help="take dialogues from here")
+    for command in (comparison, profile, memory):
         command.add_argument("--tokens", type=int, nargs="+", default=[32768, 65536])
-    parser.set_defaults(cases=())
     return parser
+
+
+def _size_and_tokens(text: str) -> tuple[str, int]:
+    """A size and its tokens at once; argparse names what is no such thing."""
+    size, _, tokens = text.partition(":")
+    if size not in SIZES:
+        raise ValueError(size)
+    return size, int(tokens)
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -257,14 +266,14 @@ def _memory(options: argparse.Namespace) -> None:
 
 def _small(options: argparse.Namespace) -> None:
     rows = []
-    for size, tokens in (case.split(":") for case in options.cases):
-        ways = small_ways(options.dialogues, size, int(tokens), nanogpt_checkout=options.nanogpt)
+    for size, tokens in options.cases:
+        ways = small_ways(options.dialogues, size, tokens, nanogpt_checkout=options.nanogpt)
         results = {}
         for name, make in ways.items():
             # Of eight batches in turn the largest is seen, and recorded, before time is taken.
             results[name] = _measured(make, warm_up=12, steps=_STEPS_OF_SMALL)
             print(json.dumps({"case": f"{size}:{tokens}", "program": name, **results[name]}))
-        rows.append([size, f"{int(tokens):,}", *small_cells(results)])
+        rows.append([size, f"{tokens:,}", *small_cells(results)])
     lines = ["### Few tokens at once", "", f"`{shown_command(sys.argv)}`", ""]
     lines += [table(["model", "tokens at once", *SMALL_COLUMNS], rows), ""]
     lines += [f"* {note}" for note in _notes(options, _STEPS_OF_SMALL)]
