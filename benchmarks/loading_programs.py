@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 from benchmarks.loading_data import CHUNK_DIALOGUES, STORES_FILE, release_module
 from benchmarks.training_data import EOS_ID, MAX_SEQ_LEN
 from dialogpt.config.training import BatchConfig, DataConfig, Layout
-from dialogpt.data.loader import StepLoader
+from dialogpt.data.loader import StepLoader, end_all_workers
 from dialogpt.data.manifest import read_manifest
 from dialogpt.data.sampler import BatchLimits, BatchPlanner, RankSampler
 from dialogpt.records import IGNORE_INDEX
@@ -173,11 +173,12 @@ def main() -> None:
     elif options.program == "the release":
         release_module(options.release, "data_loader")
     make = programs(options.release)[options.program]
-    result = _passes(lambda: make(options.stores, options.workers), options.seconds)
+    result = passes(lambda: make(options.stores, options.workers), options.seconds)
     options.result.write_text(json.dumps(result), encoding="utf-8")
 
 
-def _passes(make: Callable[[], Epochs], least_seconds: float) -> dict[str, float]:
+def passes(make: Callable[[], Epochs], least_seconds: float) -> dict[str, float]:
+    """What passes over the dialogues take, with the time of workers, which have ended by then."""
     own_before, others_before = map(_cpu_seconds, _WHOSE)
     started = perf_counter()
     first = 0.0
@@ -193,6 +194,7 @@ def _passes(make: Callable[[], Epochs], least_seconds: float) -> dict[str, float
             break
     own = _cpu_seconds(resource.RUSAGE_SELF) - own_before
     # Ends worker processes, whose time is known only then; the time of collecting is not theirs.
+    end_all_workers()
     del epochs
     gc.collect()
     others = _cpu_seconds(resource.RUSAGE_CHILDREN) - others_before

@@ -1,6 +1,7 @@
 """All programs of the benchmark of loading make rows of the same dialogues."""
 
 import importlib.util
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from benchmarks.loading import median_of, rates_of, section
 from benchmarks.loading_data import fitted, row_of, write_stores
-from benchmarks.loading_programs import Loaded, programs
+from benchmarks.loading_programs import Loaded, passes, programs
 from benchmarks.memory import descendants, proportional_bytes
 from benchmarks.training_data import EOS_ID, MAX_SEQ_LEN, made_up_dialogues
 from dialogpt.records import IGNORE_INDEX
@@ -79,6 +80,13 @@ def test_a_program_makes_a_row_of_every_dialogue(stores: Path, program: str, wor
     assert sum(batch.num_tokens for batch in batches) == sum(
         len(row) * count for (row, _), count in expected.items()
     )
+
+
+@pytest.mark.parametrize("program", ["ours, packed", "datasets"])
+def test_workers_have_ended_when_their_time_is_taken(stores: Path, program: str):
+    found = passes(lambda: programs(None)[program](stores, 1), 0.0)
+    assert found["num_tokens"] > 0
+    assert not multiprocessing.active_children()
 
 
 def test_a_fitted_dialogue_is_the_row_that_training_sees():
