@@ -40,8 +40,7 @@ class PackedBatch:
         target_places: (M,) int64, the token from which a target is predicted.
         targets: (M,) int64, the token that follows it.
         weights: (M,) float32, dialogues that a target stands in; 1 unless turns are shared.
-        has_branches: whether dialogues share turns, or may: the kernels then look which tiles see
-            one another.
+        has_branches: whether dialogues share turns, or may: the kernels then ask `ends`.
         dialogue_indices: number in the split of each dialogue.
         num_tokens: of the dialogues, shared ones as often as they stand in one.
         num_used_tokens: places of the row before what fills it up.
@@ -142,6 +141,8 @@ def pack_pieces(
     lengths = np.array([len(piece.input_ids) for piece in pieces], np.int64)
     parents = np.array([piece.parent for piece in pieces], np.int64)
     num_paths = np.array([piece.num_paths for piece in pieces], np.int64)
+    children = parents[parents >= 0]
+    assert has_branches or len(np.unique(children)) == len(children)
     starts = np.cumsum(lengths) - lengths
     depths, ends = _spans(lengths, starts, parents)
     ids, labels = (

@@ -16,6 +16,9 @@ from dialogpt.data.packing import TILE_TOKENS
 
 _LOG2_E = 1.4426950408889634
 _NUM_WARPS = 4
+_REGISTERS = {(9, 64): (96, 168)}
+"""By generation of the GPU and width of a head, if limits were found that let more programs run at
+once: registers a thread of the forward and of the backward kernel."""
 _MIN_CAPABILITY = (8, 0)  # bfloat16 and asynchronous copies
 
 
@@ -35,8 +38,8 @@ class Trees(NamedTuple):
     Attributes:
         tiles: (K, 3) int32, see `dialogpt.data.packing.PackedBatch`.
         ends: (N,) int32; token q attends to token k if and only if k <= q < ends[k].
-        has_branches: whether not every token of a tree sees all of it before; the kernels then look
-            which tiles see one another.
+        has_branches: whether a token of a tree may not see all of it before. Without, the kernels
+            ask neither `ends` nor which tiles see one another.
     """
 
     tiles: Tensor
@@ -94,9 +97,17 @@ def _attend(qkv: Tensor, tiles: Tensor, ends: Tensor, has_branches: bool) -> tup
         tile_tokens=TILE_TOKENS,
         has_branches=has_branches,
         num_warps=_NUM_WARPS,
-        num_stages=2,
+        num_stages=1,
+        maxnreg=_registers(qkv)[0],
     )
     return out, lse
+
+
+def _registers(qkv: Tensor) -> tuple[int | None, int | None]:
+    if not qkv.is_cuda:
+        return None, None
+    generation, _ = torch.cuda.get_device_capability(qkv.device)
+    return _REGISTERS.get((generation, qkv.shape[-1]), (None, None))
 
 
 @_attend.register_fake
@@ -132,6 +143,7 @@ def _attend_backward(
         has_branches=has_branches,
         num_warps=_NUM_WARPS,
         num_stages=1,
+        maxnreg=_registers(qkv)[1],
     )
     return grad_qkv
 

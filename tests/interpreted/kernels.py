@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from unit.dialogpt.test_kv_cache import COUNTS, a_case, by_torch
-from unit.dialogpt.test_tree_attention import TREES, by_one_large_mask, laid_out
+from unit.dialogpt.test_tree_attention import CASES, TREES, by_one_large_mask, laid_out
 
 from dialogpt.models import gelu, gelu_kernels, loss_kernels, norm, tree_attention
 from dialogpt.models.kv_cache import attend_by_kernel
@@ -31,8 +31,9 @@ def poisoned():
     torch.use_deterministic_algorithms(False)
 
 
-@pytest.mark.parametrize("has_branches", [False, True])
-@pytest.mark.parametrize("names", [[name] for name in TREES if name != "many branches"])
+@pytest.mark.parametrize(
+    ("names", "has_branches"), [case for case in CASES if case[0] != ["many branches"]]
+)
 def test_attention_and_its_gradient(names, has_branches):
     trees = [TREES[name] for name in names]
     tiles, ends = laid_out([*trees, [7] * 7])

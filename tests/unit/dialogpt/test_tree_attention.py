@@ -15,6 +15,10 @@ TREES = {
     "branches over tiles": [300, *[150] * 149, *[300] * 150],
     "many branches": [500, *[1 + 25 * (1 + place // 25) for place in range(499)]],
 }
+BRANCHLESS = ("one token", "a dialogue", "several tiles")
+CASES = [([name], has_branches) for name in TREES for has_branches in (False, True)]
+CASES = [case for case in CASES if case[1] or case[0][0] in BRANCHLESS]
+"""Names of trees, and whether the kernels are told that they may have branches."""
 
 
 def laid_out(trees):
@@ -64,8 +68,10 @@ def test_there_are_no_kernels_on_a_cpu():
 @needs_gpu
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("width", [16, 64, 128])
-@pytest.mark.parametrize("names", [[name] for name in TREES] + [[*TREES, "a dialogue"] * 3])
-@pytest.mark.parametrize("has_branches", [False, True])
+@pytest.mark.parametrize(
+    ("names", "has_branches"),
+    [*CASES, ([*TREES, "a dialogue"] * 3, True), ([*BRANCHLESS] * 3, False)],
+)
 def test_the_kernels_compute_what_float64_does(names, width, kind, has_branches):
     device = torch.device("cuda")
     assert has_kernels(device)
