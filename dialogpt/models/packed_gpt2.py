@@ -1,9 +1,9 @@
 """GPT-2's forward pass on trees that lie end to end, with the weights of a GPT2LMHeadModel.
 
-Shapes: N tokens, M targets, W width. Between blocks two tensors travel: the residual stream, and
-what the block before adds to it, so that the sum and the layer norm after it are one kernel. Each
-block is compiled by itself: they share one compilation, and gradients of the last blocks travel
-between ranks while those of the first are computed.
+Shapes: N tokens, M targets, W width. Between blocks three tensors travel: the residual stream, and
+what the block before adds to it, a product and the bias that it lacks, so that the sum and the
+layer norm after it are one kernel. Each block is compiled by itself: they share one compilation,
+and gradients of the last blocks travel between ranks while those of the first are computed.
 
 The residual stream has the precision of the products (bfloat16 on a GPU); layer norms are computed
 in float32, and weights and their gradients stay float32.
@@ -21,7 +21,8 @@ from torch.utils.checkpoint import checkpoint
 
 from dialogpt.data.packing import PackedBatch
 from dialogpt.models.gelu import biased_gelu
-from dialogpt.models.target_nll import target_nll
+from dialogpt.models.residual import join_and_norm
+from dialogpt.models.target_nll import product_as, target_nll
 from dialogpt.models.tree_attention import Trees, tree_attention
 
 
@@ -62,16 +63,16 @@ class PackedGpt2:
                 kind=kind,
                 rate=transformer.config.embd_pdrop if self._model.training else 0.0,
             )
-            update = torch.zeros_like(stream)
+            added = torch.zeros_like(stream), transformer.ln_f.bias.new_zeros(stream.shape[1])
             if self._compiled:
                 _let_length_vary(batch.tiles, batch.target_places)
             trees = Trees(batch.tiles, batch.ends, batch.has_branches)
             *blocks, last = transformer.h
             for block in blocks:
-                stream, update = block.run(self._block, stream, update, trees, block, rate=rate)
+                stream, *added = block.run(self._block, stream, *added, trees, block, rate=rate)
             places, norm = batch.target_places, transformer.ln_f
             states = last.run(
-                *(self._last_block, stream, update, trees, places, last, norm), rate=rate
+                *(self._last_block, stream, *added, trees, places, last, norm), rate=rate
             )
             table = self._model.lm_head.weight
             return target_nll(states, table, batch.targets, batch.weights)
@@ -119,17 +120,18 @@ def _enter(
 
 
 def _block(
-    stream: Tensor, update: Tensor, trees: Trees, block: Any, *, rate: float
-) -> tuple[Tensor, Tensor]:
-    """Both (N, W): the residual stream behind a block's attention, and what its MLP adds."""
-    stream = stream + _dropped(update, rate)
-    attended = _attended(stream, trees, block)
+    stream: Tensor, product: Tensor, bias: Tensor, trees: Trees, block: Any, *, rate: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The residual stream behind a block's attention, (N, W), and what its MLP adds to it."""
+    stream, normed = join_and_norm(stream, product, bias, block.ln_1, rate=rate)
+    attended = _attended(normed, trees, block.attn)
     return _behind_attention(stream, attended, block, rate)
 
 
 def _last_block(
     stream: Tensor,
-    update: Tensor,
+    product: Tensor,
+    bias: Tensor,
     trees: Trees,
     target_places: Tensor,
     block: Any,
@@ -138,42 +140,78 @@ def _last_block(
     rate: float,
 ) -> Tensor:
     """(M, W): the states that predict targets; behind the last attention nobody needs others."""
-    stream = stream + _dropped(update, rate)
-    attended = _attended(stream, trees, block)
-    stream, update = _behind_attention(
+    stream, normed = join_and_norm(stream, product, bias, block.ln_1, rate=rate)
+    attended = _attended(normed, trees, block.attn)
+    stream, product, bias = _behind_attention(
         stream.index_select(0, target_places), attended.index_select(0, target_places), block, rate
     )
-    return _normed(stream + _dropped(update, rate), norm)
+    _, normed = join_and_norm(stream, product, bias, norm, rate=rate)
+    return normed
 
 
-def _attended(stream: Tensor, trees: Trees, block: Any) -> Tensor:
-    """(N, W): what the heads read, before their projection."""
-    attention = block.attn
-    shape = (len(stream), 3, attention.num_heads, attention.head_dim)
-    qkv = _product(_normed(stream, block.ln_1), attention.c_attn).view(shape)
-    return tree_attention(qkv, trees).reshape(stream.shape)
+def _attended(normed: Tensor, trees: Trees, attention: Any) -> Tensor:
+    """(N, W): what the heads read, before their projection, without the bias of the values.
+
+    Only queries get their bias here. That of the keys adds the same to all scores of a query, which
+    softmax does not see: its gradient is 0. Shares of a query sum to 1, so that of the values
+    passes through attention as it is: `_behind_attention` adds it. On the way back that leaves a
+    third of the sums over tokens.
+    """
+    shape = (len(normed), 3, attention.num_heads, attention.head_dim)
+    queries, _, _ = attention.c_attn.bias.chunk(3)
+    qkv = _product(normed, attention.c_attn.weight, queries)
+    return tree_attention(qkv.view(shape), trees).reshape(normed.shape)
 
 
 def _behind_attention(
     stream: Tensor, attended: Tensor, block: Any, rate: float
-) -> tuple[Tensor, Tensor]:
-    stream = stream + _dropped(_product(attended, block.attn.c_proj), rate)
-    layer = block.mlp.c_fc
-    inner = torch.mm(_normed(stream, block.ln_2), layer.weight.to(stream.dtype))
-    return stream, _product(biased_gelu(inner, layer.bias), block.mlp.c_proj)
+) -> tuple[Tensor, Tensor, Tensor]:
+    projection, inner, outer = block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj
+    _, _, values = block.attn.c_attn.bias.chunk(3)
+    bias = torch.addmv(projection.bias, projection.weight.T, values)
+    product = _product(attended, projection.weight)
+    stream, normed = join_and_norm(stream, product, bias, block.ln_2, rate=rate)
+    activated = biased_gelu(_product(normed, inner.weight), inner.bias)
+    product = _product(activated, outer.weight)
+    # A copy: where ranks share the model, a block's weights are gone when the next one is computed.
+    return stream, product, outer.bias.clone()
 
 
-def _normed(stream: Tensor, norm: nn.LayerNorm) -> Tensor:
-    """Computed in the precision of the norm's weights."""
-    shape = list(norm.normalized_shape)
-    value = F.layer_norm(stream.to(norm.weight.dtype), shape, norm.weight, norm.bias, norm.eps)
-    return value.to(stream.dtype)
+def _product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """States @ weight, (N, outputs), with a bias of some outputs; in the precision of the states.
+
+    The gradient of the weight comes in that of the weight, from the sums that the product is made
+    of, which are float32, without rounding between.
+
+    Args:
+        states: (N, inputs).
+        weight: (inputs, outputs), as GPT-2's stand.
+        bias: of the first outputs.
+    """
+    product: Tensor = _Product.apply(states, weight, bias)  # type: ignore[no-untyped-call]
+    return product
 
 
-def _product(states: Tensor, layer: Any) -> Tensor:
-    """GPT-2's linear layer, whose weights stand as (inputs, outputs)."""
-    kind = states.dtype
-    return torch.addmm(layer.bias.to(kind), states, layer.weight.to(kind))
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        used = weight.to(states.dtype)
+        ctx.save_for_backward(states, used)
+        ctx.kind = weight.dtype
+        ctx.num_biased = 0 if bias is None else len(bias)
+        if bias is None:
+            return torch.mm(states, used)
+        padded = F.pad(bias.to(states.dtype), (0, weight.shape[1] - len(bias)))
+        return torch.addmm(padded, states, used)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        (grad,) = grads
+        states, used = ctx.saved_tensors
+        of_bias = None
+        if ctx.num_biased:
+            of_bias = grad[:, : ctx.num_biased].sum(dim=0, dtype=ctx.kind)
+        return torch.mm(grad, used.T), product_as(states.T, grad, ctx.kind), of_bias
 
 
 def _dropped(value: Tensor, rate: float) -> Tensor:

@@ -70,6 +70,13 @@ class _TargetNll(torch.autograd.Function):
         return grad_states * grad_outputs[0], grad_table * grad_outputs[0], None, None, None
 
 
+def product_as(left: Tensor, right: Tensor, kind: torch.dtype) -> Tensor:
+    """Left @ right in a higher precision than theirs, if there is a kernel without rounding."""
+    if left.is_cuda and left.dtype != kind == torch.float32:
+        return torch.mm(left, right, out_dtype=kind)
+    return torch.mm(left, right).to(kind)
+
+
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     """Add a product to a total of higher precision."""
     if total.is_cuda and total.dtype != left.dtype:

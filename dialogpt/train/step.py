@@ -20,6 +20,8 @@ from dialogpt.train.passes import Passes
 from dialogpt.train.recorded import Recorder
 from dialogpt.train.sharding import whole
 
+_CLIP_EPSILON = 1e-6  # as torch adds it to the norm
+
 
 class TrainingDivergedError(UserError):
     """A loss or gradient is infinite or not a number, and no smaller loss scale can mend it."""
@@ -269,7 +271,12 @@ class Updater:
         parameters = self._parameters()
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm = whole(nn.utils.get_total_norm(gradients))
-        nn.utils.clip_grads_with_norm_(parameters, self._max_grad_norm, norm)
+        if self._accelerator.scaler is None and self._optimizer.defaults.get("fused"):
+            # The kernel divides gradients by this when it reads them.
+            factor = (norm + _CLIP_EPSILON) / self._max_grad_norm
+            self._optimizer.grad_scale = factor.clamp(min=1.0)  # type: ignore[attr-defined]
+        else:
+            nn.utils.clip_grads_with_norm_(parameters, self._max_grad_norm, norm)
         return norm
 
     def _parameters(self) -> list[nn.Parameter]:

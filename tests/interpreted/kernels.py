@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from unit.dialogpt.test_kv_cache import COUNTS, a_case, by_torch
+from unit.dialogpt.test_residual import a_case as residual_case
+from unit.dialogpt.test_residual import in_float64
 from unit.dialogpt.test_tree_attention import CASES, TREES, by_one_large_mask, laid_out
 
 from dialogpt.models import gelu, gelu_kernels, loss_kernels, norm, tree_attention
@@ -109,6 +111,46 @@ def test_the_sum_and_its_norm(has_update):
     )
     assert_near(found, total)
     assert_near(normed.detach(), expected.detach())
+
+
+@pytest.mark.parametrize("shape", [(1, 16), (7, 48), (540, 20)])
+def test_the_sum_its_norm_and_their_gradients(shape):
+    case, weights = residual_case(*shape, torch.float16, "cpu")
+    stream, product, bias, layer = case
+    seed = torch.zeros(0, dtype=torch.int64)
+    *found, _ = torch.ops.dialogpt.join_and_norm(
+        stream, product, bias, layer.weight, layer.bias, seed, layer.eps, 0.0
+    )
+    inputs = (stream, product, bias, layer.weight, layer.bias)
+    gradients = torch.autograd.grad(found, inputs, weights)
+    expected, right = in_float64(case, weights)
+    for value, other in zip((*found, *gradients), (*expected, *right), strict=True):
+        assert_near(value, other)
+
+
+def test_dropout_in_the_sum_is_the_same_both_ways():
+    (stream, product, _, layer), weights = residual_case(40, 48, torch.float16, "cpu")
+    bias = torch.full((48,), 9.0, requires_grad=True)
+    values = (stream, product, bias, layer.weight, layer.bias)
+    kept = []
+    for number in (5, 5, 6):
+        seed = torch.tensor([number])
+        joined, normed, _ = torch.ops.dialogpt.join_and_norm(*values, seed, layer.eps, 0.25)
+        is_kept = (joined - stream).abs() > 2.0
+        kept.append(is_kept)
+        total = stream.double() + torch.where(is_kept, (product.double() + bias) / 0.75, 0.0)
+        assert_near(joined, total)
+        assert_near(normed, F.layer_norm(total, [48], layer.weight.double(), layer.bias.double()))
+        of_stream, of_product, of_bias = torch.autograd.grad(
+            (joined, normed), (stream, product, bias), weights
+        )
+        expected = torch.where(is_kept, of_stream.double() / 0.75, 0.0)
+        assert_near(of_product, expected)
+        assert_near(of_bias, expected.sum(0))
+    assert torch.equal(kept[0], kept[1])
+    assert not torch.equal(kept[0], kept[2])
+    assert abs(kept[0].float().mean() - 0.75) < 0.05
+    assert not torch.equal(kept[0][0], kept[0][1])
 
 
 @pytest.mark.parametrize("step", [0, 1, 8])

@@ -6,6 +6,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 from support_train import made_up_dialogues
+from torch.optim import AdamW
 
 from dialogpt.config.training import ModelConfig, OptimizerConfig
 from dialogpt.data.batch import Collator
@@ -99,6 +100,22 @@ def test_the_norm_is_reported_before_clipping_and_clipping_holds(tmp_path):
         for setup in (free, clipped)
     ]
     assert gradients == pytest.approx([norms[0], 0.01], rel=1e-3)
+
+
+def test_clipping_within_the_kernel_of_the_optimizer_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("dialogpt.train.optim.torch.optim.AdamW", _fused_adamw)
+    batches = [COLLATE(DIALOGUES)]
+    for limit, share in ((0.0, 1.0), (1e9, 1.0), (0.01, None)):
+        fused = Setup(tmp_path, max_grad_norm=limit)
+        assert fused.optimizer.defaults["fused"]
+        norm = fused.step(batches).grad_norm
+        means = [fused.optimizer.state[p]["exp_avg"] for p in fused.model.parameters()]
+        taken = torch.cat([mean.flatten() for mean in means]).norm().item() / (1 - 0.9)
+        assert taken == pytest.approx(norm * share if share else limit, rel=1e-3)
+
+
+def _fused_adamw(groups, **options):
+    return AdamW(groups, **options | {"fused": True})
 
 
 def test_a_non_finite_loss_stops_the_run_names_the_dialogues_and_saves_them(setup, tmp_path):
