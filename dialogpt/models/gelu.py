@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _SHAPE = {"rows": 64, "columns": 128, "step": 16, "num_warps": 8}
-_COLUMNS_BACKWARD, _MOST_ROWS_BACKWARD, _FEWEST_ROWS_BACKWARD = 512, 128, 16
-_ROW_PROGRAMS = 256
-"""At least so many share the rows on the way back, as long as each has enough of them."""
+_SHAPE_BACKWARD = {"columns": 512, "num_warps": 4}
+_PROGRAMS = 512
+"""That share the rows on the way back. The same for all numbers of rows, of which compiled code
+then need not know."""
 
 
 def biased_gelu(inner: Tensor, bias: Tensor) -> Tensor:
@@ -28,25 +29,15 @@ def biased_gelu(inner: Tensor, bias: Tensor) -> Tensor:
     return F.gelu(inner + bias.to(inner.dtype), approximate="tanh")
 
 
-def _shape_backward(inner: Tensor) -> dict[str, int]:
-    rows = _MOST_ROWS_BACKWARD
-    while rows > _FEWEST_ROWS_BACKWARD and len(inner) < rows * _ROW_PROGRAMS:
-        rows //= 2
-    return {"rows": rows, "columns": _COLUMNS_BACKWARD, "step": 1, "num_warps": 4}
-
-
-def _grid(inner: Tensor, shape: dict[str, int]) -> tuple[int, int]:
-    num_rows, width = inner.shape
-    return -(-width // shape["columns"]), -(-num_rows // shape["rows"])
-
-
 @torch.library.custom_op("dialogpt::biased_gelu", mutates_args=())
 def _forward(inner: Tensor, bias: Tensor) -> Tensor:
     from dialogpt.models import gelu_kernels as kernels
 
     inner = inner.contiguous()
     out = torch.empty_like(inner)
-    kernels.biased_gelu[_grid(inner, _SHAPE)](inner, bias, out, *inner.shape, **_SHAPE)
+    num_rows, width = inner.shape
+    grid = (-(-width // _SHAPE["columns"]), -(-num_rows // _SHAPE["rows"]))
+    kernels.biased_gelu[grid](inner, bias, out, num_rows, width, **_SHAPE)
     return out
 
 
@@ -57,24 +48,22 @@ def _(inner: Tensor, bias: Tensor) -> Tensor:
 
 @torch.library.custom_op("dialogpt::biased_gelu_backward", mutates_args=())
 def _backward(inner: Tensor, bias: Tensor, grad_out: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient of inner, (N, W), and sums of it over some rows each, (P, W) float32."""
+    """The gradient of inner, (N, W), and sums of it over each program's rows, (P, W) float32."""
     from dialogpt.models import gelu_kernels as kernels
 
     inner = inner.contiguous()
     grad_inner = torch.empty_like(inner)
-    shape = _shape_backward(inner)
-    grid = _grid(inner, shape)
-    sums = inner.new_empty(grid[1], inner.shape[1], dtype=torch.float32)
-    kernels.biased_gelu_backward[grid](
-        *(inner, bias, grad_out.contiguous(), grad_inner, sums, *inner.shape), **shape
+    num_rows, width = inner.shape
+    sums = inner.new_empty(_PROGRAMS, width, dtype=torch.float32)
+    kernels.biased_gelu_backward[-(-width // _SHAPE_BACKWARD["columns"]), _PROGRAMS](
+        *(inner, bias, grad_out.contiguous(), grad_inner, sums, num_rows, width), **_SHAPE_BACKWARD
     )
     return grad_inner, sums
 
 
 @_backward.register_fake
 def _(inner: Tensor, bias: Tensor, grad_out: Tensor) -> tuple[Tensor, Tensor]:
-    _, num_sums = _grid(inner, _shape_backward(inner))
-    sums = inner.new_empty(num_sums, inner.shape[1], dtype=torch.float32)
+    sums = inner.new_empty(_PROGRAMS, inner.shape[1], dtype=torch.float32)
     return torch.empty_like(inner, memory_format=torch.contiguous_format), sums
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from support_train import made_up_dialogues
-from support_trees import random_threads
+from support_trees import paths_of, random_threads
 
 from dialogpt.config.training import ModelConfig, OptimizerConfig
 from dialogpt.data.batch import Collator
@@ -15,7 +15,7 @@ from dialogpt.models.gpt2 import build_gpt2
 from dialogpt.train.optim import build_optimizer
 from dialogpt.train.recorded import record_graph
 from dialogpt.train.sharding import place_model
-from dialogpt.train.step import Updater
+from dialogpt.train.step import TrainingDivergedError, Updater
 from dialogpt.train.validate import validate
 
 pytestmark = [
@@ -26,7 +26,7 @@ EOS = 256
 
 
 class Setup:
-    def __init__(self, *, records, dropout=0.0, learning_rate=0.0, precision="bf16"):
+    def __init__(self, *, records, dropout=0.0, learning_rate=0.0, precision="bf16", failures=None):
         torch.manual_seed(0)
         config = ModelConfig(
             num_layers=3, hidden_size=128, num_heads=2, max_positions=96, dropout=dropout
@@ -41,7 +41,7 @@ class Setup:
             build_optimizer(self.model, OptimizerConfig(), learning_rate=1.0),
             accelerator=self.accelerator,
             max_grad_norm=0.0,
-            failures=Path(),
+            failures=failures or Path(),
             record=record_graph if records else None,
         )
 
@@ -102,6 +102,61 @@ def test_dropout_is_drawn_anew_and_as_the_generator_stands():
     before = [setup.step([batch], number).loss_sums["nll"] for number in range(3)]
     torch.cuda.set_rng_state(state)
     assert [setup.step([batch], number).loss_sums["nll"] for number in range(3)] == before
+
+
+def test_replayed_passes_drop_what_plain_ones_would():
+    (batch,) = batches_of(made_up_dialogues(40, seed=3), 1)
+    losses = []
+    for records in (False, True):
+        setup = Setup(records=records, dropout=0.5)
+        for number in range(3):
+            setup.step([batch], number)
+        torch.cuda.manual_seed(7)
+        losses.append([setup.step([batch], number).loss_sums["nll"] for number in range(3)])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert losses[0][1] != pytest.approx(losses[0][0], rel=1e-4)
+
+
+def test_trees_with_more_targets_than_places():
+    """Each answer of one token has two targets, itself and its end, and one place."""
+    threads = [paths_of([-1, *[0] * 60], [[thread]] * 61, thread=thread) for thread in range(130)]
+    batches = batches_of([path for thread in threads for path in thread], 2, shares_turns=True)
+    assert all(len(batch.targets) > len(batch.input_ids) for batch in batches)
+    plain, recorded = (Setup(records=records, learning_rate=1e-3) for records in (False, True))
+    for number in range(6):
+        one, other = (setup.step([batches[number % 2]], number) for setup in (plain, recorded))
+        assert other.loss_sums["nll"] == pytest.approx(one.loss_sums["nll"], rel=2e-3)
+
+
+def test_a_step_that_diverges_changes_nothing_though_the_next_has_begun(tmp_path):
+    setup = Setup(records=True, learning_rate=1e-3, failures=tmp_path)
+    batches = batches_of(made_up_dialogues(80, seed=3), 2)
+    for number in range(4):
+        setup.step([batches[number % 2]], number)
+    with torch.no_grad():
+        setup.model.language_model.transformer.wte.weight[0, 0] = float("inf")
+    before = {name: value.clone() for name, value in setup.model.state_dict().items()}
+    begun = [
+        setup.updater.begin([batch], number, learning_rate=1e-3)
+        for number, batch in enumerate(batches, start=5)
+    ]
+    with pytest.raises(TrainingDivergedError, match="step 5"):
+        begun[0].result()
+    for name, value in setup.model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_larger_recordings_take_the_place_of_smaller_ones():
+    setup = Setup(records=True)
+    taken = []
+    for count in (5, 10, 20, 40, 60):
+        (batch,) = batches_of(made_up_dialogues(count, seed=count), 1)
+        for number in range(4):
+            setup.step([batch], number)
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        taken.append(torch.cuda.memory_reserved())
+    assert taken[-1] <= 1.25 * taken[0], taken
 
 
 def test_training_and_validation_take_turns():
