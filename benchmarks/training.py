@@ -28,9 +28,10 @@ import torch
 
 from benchmarks.report import project_commit, shown_command, table, write_section
 from benchmarks.training_data import dialogues_of, made_up_dialogues
-from benchmarks.training_memory import memory_cells
+from benchmarks.training_memory import MEMORY_WAYS, memory_cells
 from benchmarks.training_programs import NAMES, SIZES, Program, build, ours
 from benchmarks.training_small import SMALL_COLUMNS, small_cells, small_ways
+from dialogpt.train.recorded import most_tokens
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 _WARM_UP_STEPS = 4
@@ -100,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     memory.set_defaults(command=_memory)
     for command in (comparison, small, profile, memory):
         command.add_argument("--shards", type=Path, help="take dialogues from here")
+    for command in (comparison, small):
+        command.add_argument("--dropout", type=float, default=0.0, help="the recipes have 0.1")
     for command in (comparison, profile, memory):
         command.add_argument("--tokens", type=int, nargs="+", default=[32768, 65536])
     return parser
@@ -126,6 +129,7 @@ def _compare(options: argparse.Namespace) -> None:
                 size,
                 tokens=options.tokens,
                 nanogpt_checkout=options.nanogpt,
+                dropout=options.dropout,
             )
             for way, make in ways:
                 result = {"size": size, "program": name, "way": way, **_measured(make)}
@@ -137,6 +141,7 @@ def _compare(options: argparse.Namespace) -> None:
         rows = [result for result in results if result["size"] == size]
         text = _section(size, rows, ceiling, options)
         name = f"threads-{size}" if options.shards else f"compare-{size}"
+        name += "-dropout" if options.dropout else ""
         write_section(options.document, "training", name, text, preface=PREFACE)
 
 
@@ -155,6 +160,7 @@ def _measured(
             "slowest": min(rates),
             "fastest": max(rates),
             "gib": torch.cuda.max_memory_allocated() / 2**30,
+            "gib_kept": _kept(),
             "num_parameters": program.num_parameters,
         }
     except torch.OutOfMemoryError:
@@ -164,6 +170,13 @@ def _measured(
         torch._dynamo.reset()
         gc.collect()
         torch.cuda.empty_cache()
+
+
+def _kept() -> float:
+    """GiB that stay taken between steps."""
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_reserved() / 2**30
 
 
 def _rate(program: Program, steps: int) -> float:
@@ -220,7 +233,8 @@ def _section(
         *("to the release's loop", "GiB"),
     ]
     notes = [f"Large bfloat16 products reach {ceiling / 1e12:.0f} TFLOP/s", *_notes(options)]
-    title = f"### {size}, dialogues of real threads" if options.shards else f"### {size}"
+    title = f"### {size}" + (", dialogues of real threads" if options.shards else "")
+    title += f", dropout {options.dropout}" if options.dropout else ""
     lines = [title, "", f"`{shown_command(sys.argv)}`", "", table(head, rows), ""]
     return "\n".join([*lines, *(f"* {note}" for note in notes)])
 
@@ -247,17 +261,15 @@ def _ratio(rate: float, other: float) -> str:
 
 def _memory(options: argparse.Namespace) -> None:
     rows = []
-    for size in options.sizes:
-        for layout, recomputes in itertools.product(("packed", "padded"), (False, True)):
-            for tokens in options.tokens:
-                make = partial(
-                    ours, options.dialogues, size, tokens, layout=layout, recomputes=recomputes
-                )
-                result = _measured(make)
-                print(json.dumps({"size": size, "layout": layout, **result}), flush=True)
-                rows.append([size, layout, "yes" if recomputes else "", f"{tokens:,}"])
-                rows[-1] += memory_cells(size, layout, tokens, recomputes, result)
-    head = ["model", "layout", "checkpointing", "tokens at once", "tokens/s"]
+    for size, way, tokens in itertools.product(options.sizes, MEMORY_WAYS, options.tokens):
+        if way.get("records") and tokens > most_tokens():
+            continue
+        result = _measured(partial(ours, options.dialogues, size, tokens, **way))
+        print(json.dumps({"size": size, **way, "tokens": tokens, **result}), flush=True)
+        is_so = ["yes" if way.get(name) else "" for name in ("recomputes", "records")]
+        rows.append([size, way["layout"], *is_so, f"{tokens:,}"])
+        rows[-1] += memory_cells(size, tokens, result, **way)
+    head = ["model", "layout", "checkpointing", "CUDA graphs", "tokens at once", "tokens/s"]
     head += ["GiB taken", "GiB estimated", "off by"]
     lines = ["### Memory, and activation checkpointing", "", f"`{shown_command(sys.argv)}`", ""]
     lines += [table(head, rows), "", *(f"* {note}" for note in _notes(options))]
@@ -267,17 +279,25 @@ def _memory(options: argparse.Namespace) -> None:
 def _small(options: argparse.Namespace) -> None:
     rows = []
     for size, tokens in options.cases:
-        ways = small_ways(options.dialogues, size, tokens, nanogpt_checkout=options.nanogpt)
+        ways = small_ways(
+            options.dialogues,
+            size,
+            tokens,
+            nanogpt_checkout=options.nanogpt,
+            dropout=options.dropout,
+        )
         results = {}
         for name, make in ways.items():
             # Of eight batches in turn the largest is seen, and recorded, before time is taken.
             results[name] = _measured(make, warm_up=12, steps=_STEPS_OF_SMALL)
             print(json.dumps({"case": f"{size}:{tokens}", "program": name, **results[name]}))
         rows.append([size, f"{tokens:,}", *small_cells(results)])
-    lines = ["### Few tokens at once", "", f"`{shown_command(sys.argv)}`", ""]
+    title = "### Few tokens at once" + (f", dropout {options.dropout}" if options.dropout else "")
+    lines = [title, "", f"`{shown_command(sys.argv)}`", ""]
     lines += [table(["model", "tokens at once", *SMALL_COLUMNS], rows), ""]
     lines += [f"* {note}" for note in _notes(options, _STEPS_OF_SMALL)]
-    write_section(options.document, "training", "small", "\n".join(lines), preface=PREFACE)
+    name = "small-dropout" if options.dropout else "small"
+    write_section(options.document, "training", name, "\n".join(lines), preface=PREFACE)
 
 
 def _profile(options: argparse.Namespace) -> None:

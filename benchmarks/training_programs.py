@@ -1,7 +1,7 @@
 """What the benchmark of training measures: each a function that makes an optimizer step.
 
 Every program trains in bfloat16 with float32 weights and AdamW in one kernel, clips gradients, and
-has no dropout.
+has no dropout unless it is asked for.
 """
 
 import importlib.util
@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,12 @@ def ours(
 
 
 def transformers_padded(
-    dialogues: list[IndexedDialogue], size: str, tokens: int, *, attention: str
+    dialogues: list[IndexedDialogue],
+    size: str,
+    tokens: int,
+    *,
+    attention: str,
+    dropout: float = 0.0,
 ) -> Program:
     """What a user writes around transformers: rows of like length, its own loss.
 
@@ -122,7 +128,9 @@ def transformers_padded(
         n_embd=width,
         n_head=heads,
         attn_implementation=attention,
-        **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0),
+        resid_pdrop=dropout,
+        embd_pdrop=dropout,
+        attn_pdrop=0.0,  # as in the release
     )
     model = GPT2LMHeadModel(config).cuda()
     optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, fused=True)
@@ -151,8 +159,11 @@ def transformers_padded(
     return Program(step, sum(p.numel() for p in model.parameters()))
 
 
-def nanogpt(checkout: Path, size: str, tokens: int) -> Program:
-    """nanoGPT, compiled, on full rows of 1,024 tokens: no padding, and no ends of dialogues."""
+def nanogpt(checkout: Path, size: str, tokens: int, *, dropout: float = 0.0) -> Program:
+    """nanoGPT, compiled, on full rows of 1,024 tokens: no padding, and no ends of dialogues.
+
+    Its dropout falls on attention, too.
+    """
     layers, width, heads = SIZES[size]
     spec = importlib.util.spec_from_file_location("nanogpt_model", checkout / "model.py")
     if spec is None or spec.loader is None:
@@ -160,7 +171,7 @@ def nanogpt(checkout: Path, size: str, tokens: int) -> Program:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config = module.GPTConfig(
-        block_size=1024, n_layer=layers, n_head=heads, n_embd=width, dropout=0.0, bias=False
+        block_size=1024, n_layer=layers, n_head=heads, n_embd=width, dropout=dropout, bias=False
     )
     model: Any = module.GPT(config).cuda()
     optimizer = model.configure_optimizers(0.01, _RATE, (0.9, 0.95), "cuda")
@@ -193,18 +204,19 @@ def build(
     *,
     tokens: Sequence[int],
     nanogpt_checkout: Path,
+    dropout: float = 0.0,
 ) -> list[tuple[str, Callable[[], Program]]]:
     """What is measured under a name: each way of setting it up; the fastest counts."""
+    own = partial(ours, dialogues, size, dropout=dropout)
+    padded = partial(transformers_padded, dialogues, size, dropout=dropout)
     ways: dict[str, Callable[[int], Program]] = {
-        "ours, packed": lambda n: ours(dialogues, size, n, layout="packed"),
-        "ours, trees": lambda n: ours(dialogues, size, n, layout="tree"),
-        "ours, packed, not compiled": lambda n: ours(
-            dialogues, size, n, layout="packed", compiled=False
-        ),
-        "ours, padded": lambda n: ours(dialogues, size, n, layout="padded"),
-        "transformers, SDPA": lambda n: transformers_padded(dialogues, size, n, attention="sdpa"),
-        "the release's loop": lambda n: transformers_padded(dialogues, size, n, attention="eager"),
-        "nanoGPT": lambda n: nanogpt(nanogpt_checkout, size, n),
+        "ours, packed": lambda n: own(n, layout="packed"),
+        "ours, trees": lambda n: own(n, layout="tree"),
+        "ours, packed, not compiled": lambda n: own(n, layout="packed", compiled=False),
+        "ours, padded": lambda n: own(n, layout="padded"),
+        "transformers, SDPA": lambda n: padded(n, attention="sdpa"),
+        "the release's loop": lambda n: padded(n, attention="eager"),
+        "nanoGPT": lambda n: nanogpt(nanogpt_checkout, size, n, dropout=dropout),
     }
     make = ways[name]
     if name == "the release's loop":

@@ -16,15 +16,22 @@ SMALL_COLUMNS = (
 
 
 def small_ways(
-    dialogues: list[IndexedDialogue], size: str, tokens: int, *, nanogpt_checkout: Path | None
+    dialogues: list[IndexedDialogue],
+    size: str,
+    tokens: int,
+    *,
+    nanogpt_checkout: Path | None,
+    dropout: float,
 ) -> dict[str, Callable[[], Program]]:
     """What is measured with so many tokens at once."""
     ways = {
-        name: partial(ours, dialogues, size, tokens, layout="packed", records=records)
+        name: partial(
+            ours, dialogues, size, tokens, layout="packed", records=records, dropout=dropout
+        )
         for name, records in ((_PLAIN, False), (_RECORDED, True))
     }
     if nanogpt_checkout is not None:
-        ways[_OTHER] = partial(nanogpt, nanogpt_checkout, size, tokens)
+        ways[_OTHER] = partial(nanogpt, nanogpt_checkout, size, tokens, dropout=dropout)
     return ways
 
 
