@@ -25,6 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
+from torch.autograd import DeviceType
 
 from benchmarks.report import project_commit, shown_command, table, write_section
 from benchmarks.training_data import dialogues_of, made_up_dialogues
@@ -35,11 +36,14 @@ from dialogpt.train.recorded import most_tokens
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 _WARM_UP_STEPS = 4
+_WARM_UP_OF_GRAPHS = 12
+"""Of eight batches in turn the largest is seen, and recorded, before time is taken."""
 _ROUNDS = 3
 _STEPS_PER_ROUND = 10
 _SMALL_CASES = [("117M", 16384), ("345M", 8192), ("762M", 4096), ("117M", 32768), ("345M", 16384)]
 """Sizes and tokens at once; the first three are those of the recipes."""
 _STEPS_OF_SMALL = 40
+_STEPS_OF_PROFILE = 2
 _BATCHES = 16
 PREFACE = """## Training
 
@@ -101,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     memory.set_defaults(command=_memory)
     for command in (comparison, small, profile, memory):
         command.add_argument("--shards", type=Path, help="take dialogues from here")
-    for command in (comparison, small):
+    profile.add_argument("--graphs", action="store_true", help="as CUDA graphs")
+    for command in (comparison, small, profile):
         command.add_argument("--dropout", type=float, default=0.0, help="the recipes have 0.1")
     for command in (comparison, profile, memory):
         command.add_argument("--tokens", type=int, nargs="+", default=[32768, 65536])
@@ -288,8 +293,7 @@ def _small(options: argparse.Namespace) -> None:
         )
         results = {}
         for name, make in ways.items():
-            # Of eight batches in turn the largest is seen, and recorded, before time is taken.
-            results[name] = _measured(make, warm_up=12, steps=_STEPS_OF_SMALL)
+            results[name] = _measured(make, warm_up=_WARM_UP_OF_GRAPHS, steps=_STEPS_OF_SMALL)
             print(json.dumps({"case": f"{size}:{tokens}", "program": name, **results[name]}))
         rows.append([size, f"{tokens:,}", *small_cells(results)])
     title = "### Few tokens at once" + (f", dropout {options.dropout}" if options.dropout else "")
@@ -301,23 +305,45 @@ def _small(options: argparse.Namespace) -> None:
 
 
 def _profile(options: argparse.Namespace) -> None:
-    """Print what the kernels of our step take, the longest first."""
-    program = ours(options.dialogues, options.size, max(options.tokens), layout=options.layout)
-    for _ in range(_WARM_UP_STEPS):
+    """Print what the kernels of our step take, the longest first, and the time without any."""
+    program = ours(
+        *(options.dialogues, options.size, max(options.tokens)),
+        layout=options.layout,
+        records=options.graphs,
+        dropout=options.dropout,
+    )
+    for _ in range(_WARM_UP_OF_GRAPHS if options.graphs else _WARM_UP_STEPS):
         program.step()
     torch.cuda.synchronize()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        for _ in range(2):
+        for _ in range(_STEPS_OF_PROFILE):
             program.step()
         torch.cuda.synchronize()
     events = sorted(profile.key_averages(), key=lambda event: -event.self_device_time_total)
     total = sum(event.self_device_time_total for event in events)
-    print(f"{options.size}: {total / 2000:.2f} ms of kernels a step")
+    on_gpu = [e.time_range for e in profile.events() if e.device_type == DeviceType.CUDA]
+    span, busy = _busy([(time.start, time.end) for time in on_gpu])
+    print(
+        f"{options.size}: {total / 1000 / _STEPS_OF_PROFILE:.2f} ms of kernels a step, of "
+        f"{span / 1000 / _STEPS_OF_PROFILE:.2f} ms; in {1 - busy / span:.1%} of it none runs"
+    )
     for event in events[:40]:
-        time = event.self_device_time_total
+        time, count = event.self_device_time_total, event.count / _STEPS_OF_PROFILE
         print(
-            f"{time / 2000:9.3f} ms  {time / total:6.1%}  x{event.count // 2:4d}  {event.key[:90]}"
+            f"{time / 1000 / _STEPS_OF_PROFILE:9.3f} ms  {time / total:6.1%}  x{count:6.1f}  "
+            f"{event.key[:90]}"
         )
+
+
+def _busy(intervals: list[tuple[float, float]]) -> tuple[float, float]:
+    """From the first beginning to the last end, and how much of that lies in an interval."""
+    intervals.sort()
+    reached = first = intervals[0][0]
+    busy = 0.0
+    for start, end in intervals:
+        busy += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return reached - first, busy
 
 
 if __name__ == "__main__":
