@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
 from support_forks import ForkedProcess, start_forked
 from tokenizers import pre_tokenizers
@@ -29,6 +30,15 @@ def byte_tokenizer(num_extra: int = 0) -> Gpt2Tokenizer:
     names = [*sorted(pre_tokenizers.ByteLevel.alphabet()), GPT2_EOS]
     names += [f"unused{i}" for i in range(num_extra)]
     return Gpt2Tokenizer({name: i for i, name in enumerate(names)}, [])
+
+
+def randomised(model):
+    """The model with every parameter moved: biases that are 0 would hide what becomes of them."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.3 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
+    return model
 
 
 def encoded(turns: Sequence[Sequence[int]], *, key: int = 0) -> EncodedDialogue:

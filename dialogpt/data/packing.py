@@ -141,8 +141,6 @@ def pack_pieces(
     lengths = np.array([len(piece.input_ids) for piece in pieces], np.int64)
     parents = np.array([piece.parent for piece in pieces], np.int64)
     num_paths = np.array([piece.num_paths for piece in pieces], np.int64)
-    children = parents[parents >= 0]
-    assert has_branches or len(np.unique(children)) == len(children)
     starts = np.cumsum(lengths) - lengths
     depths, ends = _spans(lengths, starts, parents)
     ids, labels = (
@@ -164,7 +162,9 @@ def pack_pieces(
     positions = np.zeros(num_tokens, np.int64)  # in what fills up too: a model may have few
     positions[:used] = (np.arange(len(ids)) - np.repeat(starts - depths, lengths))[is_used]
     all_ends = np.repeat(roots[1:], np.diff(roots))
+    seen_to_the_end = all_ends.copy()
     all_ends[:used] = np.repeat(place[ends], lengths)[is_used]
+    assert has_branches or np.array_equal(all_ends, seen_to_the_end)
     arrays: dict[str, NDArray[Any]] = {
         "input_ids": input_ids,
         "positions": positions,

@@ -24,6 +24,7 @@ _MASKED = tl.constexpr(-1.0e30)  # not -inf, whose difference with itself is not
 
 @triton.jit
 def _places(tokens, pitch, width: tl.constexpr):
+    """From the tree's first number on, in 32 bits: trees are shorter than 2^31 / (3 H D) tokens."""
     return tokens[:, None] * pitch + tl.arange(0, width)[None, :]
 
 

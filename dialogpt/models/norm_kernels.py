@@ -120,7 +120,7 @@ def join_and_norm_backward(
         x = tl.load(joined + places, mask=is_there, other=0.0).to(tl.float32)
         gradient = tl.load(grad_joined + places, mask=is_there, other=0.0).to(tl.float32)
         spread = tl.load(moments + num_rows + row)
-        away = tl.where(is_there, (x - tl.load(moments + row)) * spread, 0.0)
+        away = (x - tl.load(moments + row)) * spread
         of_scale += given * away
         of_shift += given
         given *= a

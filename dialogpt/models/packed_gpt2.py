@@ -122,7 +122,10 @@ def _enter(
 def _block(
     stream: Tensor, product: Tensor, bias: Tensor, trees: Trees, block: Any, *, rate: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The residual stream behind a block's attention, (N, W), and what its MLP adds to it."""
+    """The residual stream behind a block's attention, (N, W), and what its MLP adds to it.
+
+    That is a product, (N, W), and the bias that it lacks, (W,).
+    """
     stream, normed = join_and_norm(stream, product, bias, block.ln_1, rate=rate)
     attended = _attended(normed, trees, block.attn)
     return _behind_attention(stream, attended, block, rate)
@@ -154,8 +157,8 @@ def _attended(normed: Tensor, trees: Trees, attention: Any) -> Tensor:
 
     Only queries get their bias here. That of the keys adds the same to all scores of a query, which
     softmax does not see: its gradient is 0. Shares of a query sum to 1, so that of the values
-    passes through attention as it is: `_behind_attention` adds it. On the way back that leaves a
-    third of the sums over tokens.
+    passes through attention as it is: `_behind_attention` adds it. On the way back only a third of
+    the gradient of c_attn's bias is a sum over tokens then.
     """
     shape = (len(normed), 3, attention.num_heads, attention.head_dim)
     queries, _, _ = attention.c_attn.bias.chunk(3)
@@ -166,6 +169,7 @@ def _attended(normed: Tensor, trees: Trees, attention: Any) -> Tensor:
 def _behind_attention(
     stream: Tensor, attended: Tensor, block: Any, rate: float
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_block`, from what the heads read."""
     projection, inner, outer = block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj
     _, _, values = block.attn.c_attn.bias.chunk(3)
     bias = torch.addmv(projection.bias, projection.weight.T, values)
@@ -180,8 +184,8 @@ def _behind_attention(
 def _product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """States @ weight, (N, outputs), with a bias of some outputs; in the precision of the states.
 
-    The gradient of the weight comes in that of the weight, from the sums that the product is made
-    of, which are float32, without rounding between.
+    The gradient of the weight has the weight's precision: on a GPU the float32 sums that it is made
+    of, which are not rounded in between.
 
     Args:
         states: (N, inputs).

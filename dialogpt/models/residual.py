@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 _MAX_COLUMNS = 8192  # of a row that one program holds
 _PROGRAMS = 528
-"""That share the rows on the way back, four on each multiprocessor of a Hopper GPU. The same on
-every card, as sums are rounded in the order that it gives them."""
+"""That share the rows on the way back, four on each multiprocessor of a Hopper GPU. As many on any
+card, so that sums are added up in one order, and rounded alike."""
 _PROGRAMS_OF_WIDE = 396
 """Of more than 1,024 columns, which take more registers."""
 
@@ -25,7 +25,7 @@ def join_and_norm(
 ) -> tuple[Tensor, Tensor]:
     """Stream + dropout(product + bias), and its layer norm; both (N, W), of the kind of stream.
 
-    The norm is computed in the precision of its weights, at least float32.
+    The norm is computed in the precision of its weights, by the kernel in float32.
 
     Args:
         stream: (N, W).

@@ -265,16 +265,18 @@ class Updater:
         return self._passes.apart()
 
     def _clip(self) -> Tensor:
-        """() the norm of the gradient before it was scaled down."""
+        """() the norm of the gradient, with which the weights then change by the clipped one."""
         if self._accelerator.scaler is not None:
             self._accelerator.scaler.unscale_(self._optimizer)
         parameters = self._parameters()
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm = whole(nn.utils.get_total_norm(gradients))
-        if self._accelerator.scaler is None and self._optimizer.defaults.get("fused"):
-            # The kernel divides gradients by this when it reads them.
-            factor = (norm + _CLIP_EPSILON) / self._max_grad_norm
-            self._optimizer.grad_scale = factor.clamp(min=1.0)  # type: ignore[attr-defined]
+        if not isfinite(self._max_grad_norm):
+            return norm
+        if self._optimizer.defaults.get("fused"):
+            # The kernel reads gradients anyway, and divides them by this, behind a scaler as well.
+            factor = ((norm + _CLIP_EPSILON) / self._max_grad_norm).clamp(min=1.0)
+            self._optimizer.grad_scale = factor.float()  # type: ignore[attr-defined]
         else:
             nn.utils.clip_grads_with_norm_(parameters, self._max_grad_norm, norm)
         return norm

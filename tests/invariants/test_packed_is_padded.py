@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support_train import encoded, made_up_dialogues
+from support_train import encoded, made_up_dialogues, randomised
 
 from dialogpt.config.training import ModelConfig
 from dialogpt.data.batch import Collator
@@ -17,7 +17,7 @@ EOS = 256
 
 def new_model(**values):
     torch.manual_seed(0)
-    return build_gpt2(SIZES, vocab_size=257, eos_id=EOS, **values).double()
+    return randomised(build_gpt2(SIZES, vocab_size=257, eos_id=EOS, **values).double())
 
 
 def loss_and_gradients(model, dialogues, *, direction="forward", packed_tokens=0, max_seq_len=96):

@@ -4,7 +4,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support_train import byte_tokenizer, merged, tiny_settings, train_here, write_split
+from support_train import (
+    byte_tokenizer,
+    merged,
+    randomised,
+    tiny_settings,
+    train_here,
+    write_split,
+)
 from support_trees import random_threads, threads
 
 from dialogpt.config.training import ModelConfig
@@ -19,7 +26,7 @@ COUNTS = ("num_tokens", "num_target_tokens", "num_target_words", "num_target_cha
 
 def new_model(**values):
     torch.manual_seed(0)
-    return build_gpt2(SIZES, vocab_size=257, eos_id=EOS, **values).double()
+    return randomised(build_gpt2(SIZES, vocab_size=257, eos_id=EOS, **values).double())
 
 
 def loss_and_gradients(model, dialogues, **options):

@@ -12,6 +12,7 @@ from dialogpt.command_line import UserError
 from dialogpt.config.training import ModelConfig
 from dialogpt.data.batch import Collator
 from dialogpt.models.gpt2 import build_gpt2, num_parameters
+from dialogpt.models.residual import join_and_norm
 
 TINY = ModelConfig(num_layers=2, hidden_size=16, num_heads=2, max_positions=32, dropout=0.0)
 EOS = 0
@@ -98,6 +99,23 @@ def test_a_saved_model_loads_here_and_in_plain_transformers(model, dialogues, tm
     torch.testing.assert_close(
         plain(batch.input_ids).logits, model.language_model(batch.input_ids).logits
     )
+
+
+def test_packed_dropout_falls_on_all_that_is_added_and_in_training_alone(dialogues, monkeypatch):
+    joined = []
+
+    def join(*values, rate):
+        joined.append(rate)
+        return join_and_norm(*values, rate=rate)
+
+    monkeypatch.setattr("dialogpt.models.packed_gpt2.join_and_norm", join)
+    model = build_gpt2(replace(TINY, dropout=0.3), vocab_size=32, eos_id=EOS)
+    batch = Collator(direction="forward", max_seq_len=32, eos_id=EOS, packed_tokens=128)(dialogues)
+    for rate, mode in ((0.3, model.train), (0.0, model.eval)):
+        joined.clear()
+        mode()
+        model(batch)
+        assert joined == [rate] * (2 * TINY.num_layers + 1)
 
 
 def test_a_checkpoint_trains_with_the_configs_dropout_but_never_of_attention(model, tmp_path):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialogpt.data.features import Features
-from dialogpt.data.packing import TILE_TOKENS, pack
+from dialogpt.data.packing import TILE_TOKENS, Piece, pack, pack_pieces
 from dialogpt.records import IGNORE_INDEX
 
 
@@ -31,6 +31,14 @@ def test_two_dialogues_become_one_row():
     assert batch.num_target_tokens == 3
     assert (batch.num_target_words, batch.num_target_chars) == (2.0, 4.0)
     assert batch.dialogue_indices == (3, 1)
+
+
+def test_branches_that_the_kernels_would_not_hear_of_are_refused():
+    ids, labels = np.array([5, 6]), np.array([-100, 6])
+    pieces = [Piece(input_ids=ids, labels=labels, parent=parent) for parent in (-1, 0, 0)]
+    assert pack_pieces(pieces, eos_id=0, num_tokens=8, has_branches=True).ends[2] == 3
+    with pytest.raises(AssertionError):
+        pack_pieces(pieces, eos_id=0, num_tokens=8)
 
 
 def test_a_target_is_never_predicted_from_another_dialogue():

@@ -114,6 +114,32 @@ def test_clipping_within_the_kernel_of_the_optimizer_is_the_same(tmp_path, monke
         assert taken == pytest.approx(norm * share if share else limit, rel=1e-3)
 
 
+def test_clipping_within_the_kernel_goes_with_loss_scaling(tmp_path, monkeypatch):
+    monkeypatch.setattr("dialogpt.train.optim.torch.optim.AdamW", _fused_adamw)
+    setup = Setup(tmp_path, max_grad_norm=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    monkeypatch.setattr(setup.accelerator, "scaler", scaler)
+    monkeypatch.setattr(setup.accelerator, "backward", lambda loss: scaler.scale(loss).backward())
+    assert setup.step([COLLATE(DIALOGUES)]).grad_norm > 0.01
+    gradients = torch.cat([p.grad.flatten() for p in setup.model.parameters()])
+    assert gradients.norm().item() == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.01])
+def test_a_non_finite_gradient_changes_nothing_by_the_kernel_either(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr("dialogpt.train.optim.torch.optim.AdamW", _fused_adamw)
+    setup = Setup(tmp_path, max_grad_norm=limit)
+    setup.step([COLLATE(DIALOGUES)])
+    before, state = setup.weights(), [dict(s) for s in setup.optimizer.state.values()]
+    state = [{name: value.clone() for name, value in entry.items()} for entry in state]
+    next(setup.model.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(TrainingDivergedError):
+        setup.step([COLLATE(DIALOGUES)], 2)
+    assert all(torch.equal(before[name], value) for name, value in setup.weights().items())
+    for entry, found in zip(state, setup.optimizer.state.values(), strict=True):
+        assert all(torch.equal(value, found[name]) for name, value in entry.items())
+
+
 def _fused_adamw(groups, **options):
     return AdamW(groups, **options | {"fused": True})
 
