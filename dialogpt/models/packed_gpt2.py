@@ -182,7 +182,7 @@ def _behind_attention(
 
 
 def _product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """States @ weight, (N, outputs), with a bias of some outputs; in the precision of the states.
+    """(N, outputs): states times a weight, plus a bias of some outputs; as precise as the states.
 
     The gradient of the weight has the weight's precision: on a GPU the float32 sums that it is made
     of, which are not rounded in between.

@@ -71,7 +71,7 @@ class _TargetNll(torch.autograd.Function):
 
 
 def product_as(left: Tensor, right: Tensor, kind: torch.dtype) -> Tensor:
-    """Left @ right in a higher precision than theirs, if there is a kernel without rounding."""
+    """The product in a higher precision than theirs, unrounded where there is a kernel for that."""
     if left.is_cuda and left.dtype != kind == torch.float32:
         return torch.mm(left, right, out_dtype=kind)
     return torch.mm(left, right).to(kind)
