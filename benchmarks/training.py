@@ -322,7 +322,7 @@ def _profile(options: argparse.Namespace) -> None:
     events = sorted(profile.key_averages(), key=lambda event: -event.self_device_time_total)
     total = sum(event.self_device_time_total for event in events)
     on_gpu = [e.time_range for e in profile.events() if e.device_type == DeviceType.CUDA]
-    span, busy = _busy([(time.start, time.end) for time in on_gpu])
+    span, busy = busy_time([(time.start, time.end) for time in on_gpu])
     print(
         f"{options.size}: {total / 1000 / _STEPS_OF_PROFILE:.2f} ms of kernels a step, of "
         f"{span / 1000 / _STEPS_OF_PROFILE:.2f} ms; in {1 - busy / span:.1%} of it none runs"
@@ -335,7 +335,7 @@ def _profile(options: argparse.Namespace) -> None:
         )
 
 
-def _busy(intervals: list[tuple[float, float]]) -> tuple[float, float]:
+def busy_time(intervals: list[tuple[float, float]]) -> tuple[float, float]:
     """From the first beginning to the last end, and how much of that lies in an interval."""
     intervals.sort()
     reached = first = intervals[0][0]

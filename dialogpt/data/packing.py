@@ -162,9 +162,9 @@ def pack_pieces(
     positions = np.zeros(num_tokens, np.int64)  # in what fills up too: a model may have few
     positions[:used] = (np.arange(len(ids)) - np.repeat(starts - depths, lengths))[is_used]
     all_ends = np.repeat(roots[1:], np.diff(roots))
-    seen_to_the_end = all_ends.copy()
-    all_ends[:used] = np.repeat(place[ends], lengths)[is_used]
-    assert has_branches or np.array_equal(all_ends, seen_to_the_end)
+    ends_of_used = np.repeat(place[ends], lengths)[is_used]
+    assert has_branches or np.array_equal(ends_of_used, all_ends[:used])
+    all_ends[:used] = ends_of_used
     arrays: dict[str, NDArray[Any]] = {
         "input_ids": input_ids,
         "positions": positions,

@@ -9,6 +9,19 @@ import triton.language as tl
 
 
 @triton.jit
+def _normed(x, scale, shift, width, eps, columns: tl.constexpr):
+    """The layer norm of a row (columns,), its mean and its reciprocal standard deviation."""
+    column = tl.arange(0, columns)
+    is_there = column < width
+    mean = tl.sum(x, 0) / width
+    away = tl.where(is_there, x - mean, 0.0)
+    spread = tl.rsqrt(tl.sum(away * away, 0) / width + eps)
+    a = tl.load(scale + column, mask=is_there, other=0.0).to(tl.float32)
+    b = tl.load(shift + column, mask=is_there, other=0.0).to(tl.float32)
+    return away * spread * a + b, mean, spread
+
+
+@triton.jit
 def add_and_norm(
     stream,  # (N, width), changed
     update,  # (N, width)
@@ -30,11 +43,8 @@ def add_and_norm(
         x += tl.load(update + places, mask=is_there, other=0.0).to(tl.float32)
         x += tl.load(bias + column, mask=is_there, other=0.0).to(tl.float32)
         tl.store(stream + places, x.to(stream.dtype.element_ty), mask=is_there)
-    away = tl.where(is_there, x - tl.sum(x, 0) / width, 0.0)
-    spread = tl.rsqrt(tl.sum(away * away, 0) / width + eps)
-    a = tl.load(scale + column, mask=is_there, other=0.0).to(tl.float32)
-    b = tl.load(shift + column, mask=is_there, other=0.0).to(tl.float32)
-    tl.store(normed + places, (away * spread * a + b).to(normed.dtype.element_ty), mask=is_there)
+    value, _, _ = _normed(x, scale, shift, width, eps, columns)
+    tl.store(normed + places, value.to(normed.dtype.element_ty), mask=is_there)
 
 
 @triton.jit
@@ -80,12 +90,8 @@ def join_and_norm(
     rounded = (x + update).to(joined.dtype.element_ty)
     tl.store(joined + places, rounded, mask=is_there)
     x = rounded.to(tl.float32)
-    mean = tl.sum(x, 0) / width
-    away = tl.where(is_there, x - mean, 0.0)
-    spread = tl.rsqrt(tl.sum(away * away, 0) / width + eps)
-    a = tl.load(scale + column, mask=is_there, other=0.0).to(tl.float32)
-    b = tl.load(shift + column, mask=is_there, other=0.0).to(tl.float32)
-    tl.store(normed + places, (away * spread * a + b).to(normed.dtype.element_ty), mask=is_there)
+    value, mean, spread = _normed(x, scale, shift, width, eps, columns)
+    tl.store(normed + places, value.to(normed.dtype.element_ty), mask=is_there)
     tl.store(moments + row, mean)
     tl.store(moments + num_rows + row, spread)
 
